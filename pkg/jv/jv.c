@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jv/jv.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/buf.h"
+
+void jv_freep(json_t **doc)
+{
+	json_decref(*doc);
+}
+
+static int nesting(char c)
+{
+	switch (c) {
+	case '[':
+	case '{':
+		return 1;
+	case ']':
+	case '}':
+		return -1;
+	default:
+		return 0;
+	}
+}
+
+/* jansson parses by recursion, to levels of its own choice; so the levels are counted before. In
+ * bad JSON the count is right up to the fault, and jansson does not look further. */
+static bool is_too_deep(const char *text, size_t len)
+{
+	bool in_string = false;
+	ptrdiff_t depth = 0;
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (text[i] == '"')
+			in_string = !in_string;
+		else if (!in_string)
+			depth += nesting(text[i]);
+		else if (text[i] == '\\')
+			i++;
+		if (depth > JV_MAX_DEPTH)
+			return true;
+	}
+	return false;
+}
+
+/* jansson's own texts quote the document. */
+static const char *fault_name(enum json_error_code code)
+{
+	static const char *const names[] = {
+		[json_error_invalid_utf8] = "invalid UTF-8",
+		[json_error_premature_end_of_input] = "JSON that ends early",
+		[json_error_end_of_input_expected] = "text behind the JSON document",
+		[json_error_null_byte_in_key] = "a NUL in a key",
+		[json_error_duplicate_key] = "a duplicate key",
+		[json_error_numeric_overflow] = "a number out of range",
+	};
+
+	return (size_t)code < ARRAY_LEN(names) && names[code] ? names[code] : "malformed JSON";
+}
+
+static json_t *parse(const char *text, size_t len, size_t flags, struct err *err)
+{
+	json_error_t fault;
+	json_t *doc;
+
+	if (is_too_deep(text, len)) {
+		(void)err_set(err, ERR_INVALID, 0, "JSON of more than %d levels", JV_MAX_DEPTH);
+		return NULL;
+	}
+	/* jansson overlooks some. */
+	if (memchr(text, '\0', len)) {
+		(void)err_set(err, ERR_INVALID, 0, "JSON with a NUL byte");
+		return NULL;
+	}
+	doc = json_loadb(text, len, flags | JSON_DECODE_ANY | JSON_ALLOW_NUL, &fault);
+	if (doc)
+		return doc;
+	assert(fault.text[0]); /* else out of memory, which jansson does not describe */
+	(void)err_set(err, ERR_INVALID, 0, "%s at line %d, column %d",
+		      fault_name(json_error_code(&fault)), fault.line, fault.column);
+	return NULL;
+}
+
+json_t *jv_parse(const char *text, size_t len, struct err *err)
+{
+	return parse(text, len, 0, err);
+}
+
+json_t *jv_parse_exact(const char *text, size_t len, struct err *err)
+{
+	return parse(text, len, JSON_REJECT_DUPLICATES, err);
+}
+
+static int add_piece(const char *piece, size_t len, void *text)
+{
+	return buf_add(text, piece, len);
+}
+
+char *jv_text(const json_t *doc, size_t *ret_len)
+{
+	/* Not json_dumps: it leaves copies of secrets behind as its text grows. */
+	struct buf text = BUF_INIT(SIZE_MAX);
+	int failed = json_dump_callback(doc, add_piece, &text, JSON_COMPACT | JSON_ENCODE_ANY);
+
+	assert(!failed);
+	*ret_len = text.len;
+	return buf_take(&text);
+}
+
+json_t *jv_get(const json_t *doc, const char *path)
+{
+	json_t *value = NULL;
+
+	for (;;) {
+		size_t len = strcspn(path, ".");
+
+		value = json_object_getn(doc, path, len);
+		if (!path[len])
+			return json_is_null(value) ? NULL : value;
+		doc = value;
+		path += len + 1;
+	}
+}
+
+json_t *jv_object(const json_t *doc, const char *path)
+{
+	json_t *value = jv_get(doc, path);
+
+	return json_is_object(value) ? value : NULL;
+}
+
+json_t *jv_array(const json_t *doc, const char *path)
+{
+	json_t *value = jv_get(doc, path);
+
+	return json_is_array(value) ? value : NULL;
+}
+
+const char *jv_str(const json_t *doc, const char *path)
+{
+	const char *text = json_string_value(jv_get(doc, path));
+
+	return text ? text : "";
+}
+
+int64_t jv_int(const json_t *doc, const char *path, int64_t fallback)
+{
+	const json_t *value = jv_get(doc, path);
+
+	return json_is_integer(value) ? json_integer_value(value) : fallback;
+}
+
+bool jv_bool(const json_t *doc, const char *path, bool fallback)
+{
+	const json_t *value = jv_get(doc, path);
+
+	return json_is_boolean(value) ? json_is_true(value) : fallback;
+}
+
+void jv_set(json_t *object, const char *key, json_t *value)
+{
+	int failed = json_object_set_new(object, key, value);
+
+	assert(!failed);
+}
+
+void jv_set_str(json_t *object, const char *key, const char *value)
+{
+	jv_set(object, key, json_string(value));
+}
+
+void jv_set_int(json_t *object, const char *key, int64_t value)
+{
+	jv_set(object, key, json_integer(value));
+}
+
+void jv_set_bool(json_t *object, const char *key, bool value)
+{
+	jv_set(object, key, json_boolean(value));
+}
+
+void jv_append(json_t *array, json_t *value)
+{
+	int failed = json_array_append_new(array, value);
+
+	assert(!failed);
+}
+
+json_t *jv_ensure_object(json_t *object, const char *key)
+{
+	json_t *value = json_object_get(object, key);
+
+	if (json_is_object(value))
+		return value;
+	value = json_object();
+	jv_set(object, key, value);
+	return value;
+}
