@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "resolve/resolve.h"
+
+#include <ares.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "base/mem.h"
+
+#define DEFAULT_TIMEOUT_MS 2000
+#define DEFAULT_TRIES	   3
+
+/* A socket of c-ares that the loop watches. */
+struct watch {
+	struct watch *prev, *next;
+	struct event *event;
+	ares_socket_t fd;
+};
+
+struct resolve {
+	struct event_base *base;
+	ares_channel channel;
+	struct event *timer; /* when c-ares wants to try again or to give up */
+	struct watch *watches;
+	struct resolve_call *calls;
+};
+
+struct resolve_call {
+	struct resolve *resolve;
+	struct resolve_call *prev, *next;
+	struct event *deliver; /* tells the owner, from the loop */
+	bool in_ares;	       /* c-ares holds the pointer until it has called back */
+	struct resolve_answer answer;
+	struct err err;
+	resolve_done_fn *on_done; /* NULL: cancelled */
+	void *ctx;
+};
+
+/* ---- c-ares on the loop ---- */
+
+static void arm(struct resolve *resolve)
+{
+	struct timeval room;
+	struct timeval *wait = ares_timeout(resolve->channel, NULL, &room);
+
+	if (wait)
+		(void)evtimer_add(resolve->timer, wait);
+	else
+		(void)evtimer_del(resolve->timer);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+	struct resolve *resolve = ctx;
+
+	(void)fd;
+	(void)what;
+	ares_process_fd(resolve->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	arm(resolve);
+}
+
+static void on_socket(evutil_socket_t fd, short what, void *ctx)
+{
+	struct resolve *resolve = ctx;
+
+	ares_process_fd(resolve->channel, what & EV_READ ? fd : ARES_SOCKET_BAD,
+			what & EV_WRITE ? fd : ARES_SOCKET_BAD);
+	arm(resolve);
+}
+
+static void unwatch(struct resolve *resolve, ares_socket_t fd)
+{
+	struct watch *watch;
+
+	DL_SEARCH_SCALAR(resolve->watches, watch, fd, fd);
+	if (!watch)
+		return;
+	DL_DELETE(resolve->watches, watch);
+	event_free(watch->event);
+	free(watch);
+}
+
+static void want_socket(void *ctx, ares_socket_t fd, int readable, int writable)
+{
+	struct resolve *resolve = ctx;
+	struct watch *watch;
+	short what = EV_PERSIST;
+
+	unwatch(resolve, fd);
+	if (readable)
+		what |= EV_READ;
+	if (writable)
+		what |= EV_WRITE;
+	if (what == EV_PERSIST)
+		return; /* it is being closed */
+	watch = mem_zalloc(sizeof(*watch));
+	watch->fd = fd;
+	watch->event = event_new(resolve->base, fd, what, on_socket, resolve);
+	(void)event_add(watch->event, NULL);
+	DL_APPEND(resolve->watches, watch);
+}
+
+static int open_channel(struct resolve *resolve, const struct resolve_options *options)
+{
+	struct ares_options set = {
+	    .timeout = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS,
+	    .tries = options->tries ? options->tries : DEFAULT_TRIES,
+	    .sock_state_cb = want_socket,
+	    .sock_state_cb_data = resolve,
+	};
+	int status = ares_init_options(
+	    &resolve->channel, &set, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
+
+	if (status == ARES_SUCCESS && options->servers)
+		status = ares_set_servers_ports_csv(resolve->channel, options->servers);
+	return status;
+}
+
+struct resolve *resolve_new(struct event_base *base, const struct resolve_options *options,
+			    struct err *err)
+{
+	struct resolve *resolve = mem_zalloc(sizeof(*resolve));
+	int status;
+
+	resolve->base = base;
+	resolve->timer = evtimer_new(base, on_timer, resolve);
+	status = open_channel(resolve, options);
+	if (status == ARES_SUCCESS)
+		return resolve;
+	(void)err_set(err, ERR_INVALID, status, "DNS client: %s", ares_strerror(status));
+	resolve_free(resolve);
+	return NULL;
+}
+
+/* ---- one name ---- */
+
+static void call_free(struct resolve_call *call)
+{
+	DL_DELETE(call->resolve->calls, call);
+	event_free(call->deliver);
+	free(call);
+}
+
+static void on_deliver(evutil_socket_t fd, short what, void *ctx)
+{
+	struct resolve_call *call = ctx;
+	struct resolve_call done = *call;
+
+	(void)fd;
+	(void)what;
+	call_free(call);
+	if (done.err.kind == ERR_NONE)
+		done.on_done(done.ctx, &done.answer, NULL);
+	else
+		done.on_done(done.ctx, NULL, &done.err);
+}
+
+static void deliver(struct resolve_call *call)
+{
+	static const struct timeval next_turn = {0};
+
+	(void)evtimer_add(call->deliver, &next_turn);
+}
+
+static struct cidr_addr addr_of(const struct ares_addrinfo_node *node)
+{
+	struct cidr_addr addr = {
+	    .ip.s6_addr = {[10] = 0xff, [11] = 0xff}
+	    };
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+
+	if (node->ai_family == AF_INET) {
+		memcpy(&v4, node->ai_addr, sizeof(v4));
+		memcpy(&addr.ip.s6_addr[12], &v4.sin_addr, sizeof(v4.sin_addr));
+	} else {
+		memcpy(&v6, node->ai_addr, sizeof(v6));
+		addr.ip = v6.sin6_addr;
+	}
+	return addr;
+}
+
+static void keep_answer(struct resolve_call *call, const struct ares_addrinfo *info)
+{
+	struct resolve_answer *answer = &call->answer;
+
+	for (const struct ares_addrinfo_node *node = info->nodes;
+	     node && answer->len < RESOLVE_MAX_ADDRS; node = node->ai_next)
+		answer->addrs[answer->len++] = addr_of(node);
+}
+
+static void keep_status(struct resolve_call *call, int status)
+{
+	switch (status) {
+	case ARES_SUCCESS:
+	case ARES_ENODATA:
+	case ARES_ENOTFOUND:
+	case ARES_EBADNAME:
+		if (call->answer.len == 0)
+			(void)err_set(&call->err, ERR_NOT_FOUND, 0, "no such host name");
+		break;
+	default:
+		(void)err_set(&call->err, ERR_TRANSIENT, 0, "no answer from DNS: %s",
+			      ares_strerror(status));
+	}
+}
+
+/* c-ares may call this from anywhere, so it only notes what came. */
+static void on_answer(void *ctx, int status, int timeouts, struct ares_addrinfo *info)
+{
+	struct resolve_call *call = ctx;
+
+	(void)timeouts;
+	call->in_ares = false;
+	if (info)
+		keep_answer(call, info);
+	ares_freeaddrinfo(info);
+	keep_status(call, status);
+	if (call->on_done)
+		deliver(call);
+	else
+		call_free(call);
+}
+
+struct resolve_call *resolve_start(struct resolve *resolve, const char *host,
+				   resolve_done_fn *on_done, void *ctx)
+{
+	struct resolve_call *call = mem_zalloc(sizeof(*call));
+	static const struct ares_addrinfo_hints both = {.ai_family = AF_UNSPEC,
+							.ai_socktype = SOCK_STREAM};
+	struct err not_literal;
+
+	call->resolve = resolve;
+	call->deliver = evtimer_new(resolve->base, on_deliver, call);
+	call->on_done = on_done;
+	call->ctx = ctx;
+	DL_APPEND(resolve->calls, call);
+	if (cidr_parse_addr(host, &call->answer.addrs[0], &not_literal) == 0) {
+		call->answer.len = 1;
+		deliver(call);
+		return call;
+	}
+	call->in_ares = true;
+	ares_getaddrinfo(resolve->channel, host, NULL, &both, on_answer, call);
+	arm(resolve);
+	return call;
+}
+
+void resolve_cancel(struct resolve_call *call)
+{
+	if (!call)
+		return;
+	call->on_done = NULL;
+	if (!call->in_ares)
+		call_free(call);
+}
+
+void resolve_free(struct resolve *resolve)
+{
+	struct resolve_call *call, *next;
+
+	if (!resolve)
+		return;
+	if (resolve->channel)
+		ares_destroy(resolve->channel); /* gives every call back, closes every socket */
+	DL_FOREACH_SAFE(resolve->calls, call, next)
+		call_free(call);
+	event_free(resolve->timer);
+	free(resolve);
+}
