@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kube/kube_impl.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "base/mem.h"
+#include "jv/jv.h"
+
+#define TIMEOUT_MS (30 * 1000)
+
+struct kube_call {
+	struct kube_exchange x;
+	kube_done_fn *on_done;
+	void *ctx;
+};
+
+/* ---- client ---- */
+
+struct metrics_family *kube_declare_requests_total(struct metrics *metrics)
+{
+	static const struct metrics_desc desc = {
+	    .type = METRICS_COUNTER,
+	    .name = "rest_client_requests_total",
+	    .help = "Number of HTTP requests, partitioned by status code, method, and host.",
+	    .labels = {"code", "method", "host"},
+	};
+
+	return metrics_declare(metrics, &desc);
+}
+
+struct kube *kube_new(struct event_base *base, struct kube_config *config,
+		      const struct kube_options *options)
+{
+	struct kube *kube = mem_zalloc(sizeof(*kube));
+	const struct http_options http_options = {
+	    .user_agent = options->user_agent,
+	    .http1 = options->http1,
+	};
+	const char *host = strstr(config->server, "://") + 3;
+
+	kube->http = http_new(base, &http_options);
+	kube->config = config;
+	kube->requests_total = options->requests_total;
+	kube->host = mem_dup(host, strcspn(host, "/"));
+	return kube;
+}
+
+void kube_free(struct kube *kube)
+{
+	struct kube_exchange *x, *next;
+
+	if (!kube)
+		return;
+	DL_FOREACH_SAFE(kube->exchanges, x, next)
+		x->destroy(x);
+	http_free(kube->http);
+	free(kube->host);
+	free(kube);
+}
+
+/* ---- requests ---- */
+
+static void destroy_call(struct kube_exchange *x)
+{
+	struct kube_call *call = container_of(x, struct kube_call, x);
+
+	kube_exchange_done(x);
+	free(call);
+}
+
+static const char *method_of(const char *verb)
+{
+	static const char *const methods[][2] = {
+	    {"get",    "GET"	 },
+		{"create", "POST"	 },
+	      {"update", "PUT"   },
+	    {"patch",  "PATCH" },
+		{"delete", "DELETE"},
+	};
+	size_t i = 0;
+
+	while (strcmp(verb, methods[i][0]) != 0) {
+		i++;
+		assert(i < ARRAY_LEN(methods));
+	}
+	return methods[i][1];
+}
+
+static const char *content_type_of(const struct kube_request *req)
+{
+	if (!req->body)
+		return NULL;
+	if (strcmp(req->verb, "patch") != 0)
+		return "application/json";
+	return req->patch == KUBE_APPLY_PATCH ? "application/apply-patch+yaml"
+					      : "application/merge-patch+json";
+}
+
+static int parse_object(const struct http_response *resp, json_t **ret_object, struct err *err)
+{
+	struct err not_json;
+
+	*ret_object = jv_parse(resp->body, resp->body_len, &not_json);
+	if (*ret_object)
+		return 0;
+	return err_set(err, ERR_TRANSIENT, resp->status, "HTTP %d with a bad body: %s",
+		       resp->status, not_json.msg);
+}
+
+static void on_response(void *ctx, const struct http_response *resp)
+{
+	struct kube_call *call = container_of(ctx, struct kube_call, x);
+	kube_done_fn *on_done = call->on_done;
+	void *done_ctx = call->ctx;
+	CLEANUP(jv_freep) json_t *object = NULL;
+	struct err err;
+	bool ok = kube_exchange_end(&call->x, resp, &object, &err) == 0 &&
+		  parse_object(resp, &object, &err) == 0;
+
+	destroy_call(&call->x);
+	on_done(done_ctx, object, ok ? NULL : &err);
+}
+
+struct kube_call *kube_start(struct kube *kube, const struct kube_request *req)
+{
+	struct kube_call *call = mem_zalloc(sizeof(*call));
+	bool is_list = !req->name && strcmp(req->verb, "get") == 0;
+	struct http_request http_req = {
+	    .method = method_of(req->verb),
+	    .max_body = is_list ? KUBE_MAX_RESPONSE : KUBE_MAX_OBJECT,
+	    .timeout_ms = req->timeout_ms ? req->timeout_ms : TIMEOUT_MS,
+	    .on_done = on_response,
+	};
+	const struct kube_target target = {
+	    .resource = req->resource,
+	    .namespace = req->namespace,
+	    .name = req->name,
+	    .subresource = req->subresource,
+	    .query = req->query,
+	};
+	char *body = NULL;
+
+	assert(req->name || is_list || strcmp(req->verb, "create") == 0);
+	if (req->body)
+		body = jv_text(req->body, &http_req.body_len);
+	http_req.body = body;
+	call->x.destroy = destroy_call;
+	call->on_done = req->on_done;
+	call->ctx = req->ctx;
+	kube_exchange_start(&call->x, kube, &target, content_type_of(req), &http_req);
+	mem_wipe_free(body, http_req.body_len);
+	return call;
+}
+
+void kube_cancel(struct kube_call *call)
+{
+	if (call)
+		destroy_call(&call->x);
+}
