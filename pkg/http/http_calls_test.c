@@ -275,18 +275,18 @@ static void test_free_with_calls(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-	    CASE(test_stream),
-	    CASE(test_stream_refused),
-	    CASE(test_stream_error_body),
-	    CASE(test_stream_idle),
-	    CASE(test_cancel_inside_stream),
-	    CASE(test_twenty_at_once),
-	    CASE(test_connections_are_reused),
-	    CASE(test_max_connections),
-	    CASE(test_deadline_in_the_queue),
-	    CASE(test_handler_starts_and_cancels),
-	    CASE(test_cancel_of_an_ended_call),
-	    CASE(test_free_with_calls),
+		CASE(test_stream),
+		CASE(test_stream_refused),
+		CASE(test_stream_error_body),
+		CASE(test_stream_idle),
+		CASE(test_cancel_inside_stream),
+		CASE(test_twenty_at_once),
+		CASE(test_connections_are_reused),
+		CASE(test_max_connections),
+		CASE(test_deadline_in_the_queue),
+		CASE(test_handler_starts_and_cancels),
+		CASE(test_cancel_of_an_ended_call),
+		CASE(test_free_with_calls),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);

@@ -69,12 +69,7 @@ static void test_methods_without_body(void **state)
 		const char *method;
 		bool has_length;
 	} cases[] = {
-	    {"POST",   true },
-	    {"PUT",    true },
-		   {"PATCH",  true },
-	    {"DELETE", false},
-	       {"HEAD",	false}
-	      };
+		{"POST", true}, {"PUT", true}, {"PATCH", true}, {"DELETE", false}, {"HEAD", false}};
 	struct world *w = *state;
 	struct http_request req = get(w);
 
@@ -94,16 +89,16 @@ static void test_retry_after(void **state)
 		const char *value;
 		int seconds;
 	} cases[] = {
-	    {"0",			     0   },
-	    {"3599",			  3599},
-	    {"3601",			  3600},
-	    {"99999999999999999999",	     3600},
-	    {"12x",			   -1  },
-	    {"-1",			    -1  },
-	    {"",			      -1  },
-	    {"soon",			  -1  },
-	    {"Sun, 06 Nov 1994 08:49:37 GMT", 0   },
-	    {"Fri, 01 Jan 2100 00:00:00 GMT", 3600},
+		{"0", 0},
+		{"3599", 3599},
+		{"3601", 3600},
+		{"99999999999999999999", 3600},
+		{"12x", -1},
+		{"-1", -1},
+		{"", -1},
+		{"soon", -1},
+		{"Sun, 06 Nov 1994 08:49:37 GMT", 0},
+		{"Fri, 01 Jan 2100 00:00:00 GMT", 3600},
 	};
 	struct world *w = *state;
 	struct http_request req = get(w);
@@ -147,8 +142,8 @@ static void test_overlong_header_value(void **state)
 	struct world *w = *state;
 	struct http_request req = get(w);
 	CLEANUP(mem_freep)
-	char *reply =
-	    mem_printf("HTTP/1.1 200 OK\r\nContent-Type: %0200d\r\nContent-Length: 0\r\n\r\n", 0);
+	char *reply = mem_printf(
+		"HTTP/1.1 200 OK\r\nContent-Type: %0200d\r\nContent-Length: 0\r\n\r\n", 0);
 
 	w->peer.reply = reply;
 	assert_int_equal(exchange(w, &req)->fault, HTTP_OK);
@@ -277,8 +272,8 @@ static int listen_full(struct sockaddr_in *addr, int fillers[static 4])
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	socklen_t len = sizeof(*addr);
 
-	*addr =
-	    (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	*addr = (struct sockaddr_in){.sin_family = AF_INET,
+				     .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	assert_int_equal(bind(fd, (struct sockaddr *)addr, len), 0);
 	assert_int_equal(listen(fd, 0), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)addr, &len), 0);
@@ -411,27 +406,27 @@ static void test_proxy(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-	    CASE(test_get),
-	    CASE(test_empty_answer),
-	    CASE(test_body_is_sent),
-	    CASE(test_methods_without_body),
-	    CASE(test_retry_after),
-	    CASE(test_interim_answer),
-	    CASE(test_redirect_is_an_answer),
-	    CASE(test_overlong_header_value),
-	    CASE(test_body_cap),
-	    CASE(test_head_cap),
-	    CASE(test_refused_input),
-	    CASE(test_refused_port),
-	    CASE(test_name_not_resolved),
-	    CASE(test_closed),
-	    CASE(test_silent_server),
-	    CASE(test_connect_timeout),
-	    CASE(test_pins_do_not_leak),
-	    CASE(test_pin_of_several),
-	    CASE(test_pin_for_another_host),
-	    CASE(test_ipv6_literal),
-	    CASE(test_proxy),
+		CASE(test_get),
+		CASE(test_empty_answer),
+		CASE(test_body_is_sent),
+		CASE(test_methods_without_body),
+		CASE(test_retry_after),
+		CASE(test_interim_answer),
+		CASE(test_redirect_is_an_answer),
+		CASE(test_overlong_header_value),
+		CASE(test_body_cap),
+		CASE(test_head_cap),
+		CASE(test_refused_input),
+		CASE(test_refused_port),
+		CASE(test_name_not_resolved),
+		CASE(test_closed),
+		CASE(test_silent_server),
+		CASE(test_connect_timeout),
+		CASE(test_pins_do_not_leak),
+		CASE(test_pin_of_several),
+		CASE(test_pin_for_another_host),
+		CASE(test_ipv6_literal),
+		CASE(test_proxy),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);

@@ -40,8 +40,8 @@ static void to_pem(struct identity *id, const char *password)
 	len = BIO_read(bio, id->cert_pem, sizeof(id->cert_pem) - 1);
 	assert_in_range(len, 1, sizeof(id->cert_pem) - 1);
 	assert_int_equal(PEM_write_bio_PKCS8PrivateKey(
-			     bio, id->key, password ? EVP_aes_128_cbc() : NULL, password,
-			     password ? (int)strlen(password) : 0, NULL, NULL),
+				 bio, id->key, password ? EVP_aes_128_cbc() : NULL, password,
+				 password ? (int)strlen(password) : 0, NULL, NULL),
 			 1);
 	len = BIO_read(bio, id->key_pem, sizeof(id->key_pem) - 1);
 	assert_in_range(len, 1, sizeof(id->key_pem) - 1);
@@ -371,16 +371,16 @@ static void test_silent_handshake(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-	    CASE(test_trusted),
-	    CASE(test_untrusted),
-	    CASE(test_bad_leaf),
-	    CASE(test_server_name),
-	    CASE(test_pin_and_name),
-	    CASE(test_client_certificate),
-	    CASE(test_unusable_material),
-	    CASE(test_new_material_needs_a_new_connection),
-	    CASE(test_server_without_tls),
-	    CASE(test_silent_handshake),
+		CASE(test_trusted),
+		CASE(test_untrusted),
+		CASE(test_bad_leaf),
+		CASE(test_server_name),
+		CASE(test_pin_and_name),
+		CASE(test_client_certificate),
+		CASE(test_unusable_material),
+		CASE(test_new_material_needs_a_new_connection),
+		CASE(test_server_without_tls),
+		CASE(test_silent_handshake),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);

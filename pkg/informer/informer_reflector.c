@@ -49,8 +49,8 @@ static const char *namespace_or_all(const struct informer_reflector *r)
 static void set_timer(struct informer_reflector *r, int64_t delay_ms)
 {
 	struct timeval delay = {
-	    .tv_sec = (time_t)(delay_ms / 1000),
-	    .tv_usec = (suseconds_t)(delay_ms % 1000 * 1000),
+		.tv_sec = (time_t)(delay_ms / 1000),
+		.tv_usec = (suseconds_t)(delay_ms % 1000 * 1000),
 	};
 
 	(void)event_add(r->timer, &delay);
@@ -110,6 +110,13 @@ static void back_off(struct informer_reflector *r, const struct err *err)
 
 /* ---- list ---- */
 
+static int on_item(void *ctx, json_t *item, struct err *err)
+{
+	struct informer_reflector *r = ctx;
+
+	return informer_store_put(&r->informer->store, item, INFORMER_LIST, r->generation, err);
+}
+
 static void on_page(void *ctx, json_t *page, const struct err *err);
 
 static void list_failed(struct informer_reflector *r, const struct err *err)
@@ -124,11 +131,12 @@ static void list_page(struct informer_reflector *r, int limit, const char *token
 {
 	CLEANUP(buf_donep) struct buf query = BUF_INIT(MAX_QUERY);
 	struct kube_request req = {
-	    .verb = "get",
-	    .resource = &r->informer->store.kind.resource,
-	    .namespace = r->namespace,
-	    .on_done = on_page,
-	    .ctx = r,
+		.verb = "get",
+		.resource = &r->informer->store.kind.resource,
+		.namespace = r->namespace,
+		.on_item = on_item,
+		.on_done = on_page,
+		.ctx = r,
 	};
 	struct err err;
 
@@ -166,22 +174,6 @@ static void list_begin(struct informer_reflector *r)
 	list_from_start(r, r->informer->page_size);
 }
 
-static int take_page(struct informer_reflector *r, const json_t *page, struct err *err)
-{
-	json_t *item;
-	size_t i;
-
-	/* The first page's: an older start of the watch only repeats events. */
-	if (!r->list_continues && informer_read_rv(page, r->list_rv, err) < 0)
-		return -1;
-	json_array_foreach(jv_array(page, "items"), i, item) {
-		if (informer_store_put(&r->informer->store, item, INFORMER_LIST, r->generation,
-				       err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 static void list_end(struct informer_reflector *r)
 {
 	informer_store_sweep(&r->informer->store, r->namespace, r->generation);
@@ -204,7 +196,8 @@ static void on_page(void *ctx, json_t *page, const struct err *err)
 		list_from_start(r, NO_LIMIT);
 		return;
 	}
-	if (!err && take_page(r, page, &fault) < 0)
+	/* The first page's: an older start of the watch only repeats events. */
+	if (!err && !r->list_continues && informer_read_rv(page, r->list_rv, &fault) < 0)
 		err = &fault;
 	if (err) {
 		list_failed(r, err);
@@ -353,14 +346,14 @@ static void watch_begin(struct informer_reflector *r)
 	const struct informer *informer = r->informer;
 	unsigned min_s = (unsigned)informer->watch_min_s;
 	struct kube_watch_request req = {
-	    .resource = &informer->store.kind.resource,
-	    .namespace = r->namespace,
-	    .resource_version = r->rv,
-	    .selector = informer->selector,
-	    .timeout_s = (int)(min_s + rnd_u64() % min_s),
-	    .on_event = on_event,
-	    .on_end = on_watch_end,
-	    .ctx = r,
+		.resource = &informer->store.kind.resource,
+		.namespace = r->namespace,
+		.resource_version = r->rv,
+		.selector = informer->selector,
+		.timeout_s = (int)(min_s + rnd_u64() % min_s),
+		.on_event = on_event,
+		.on_end = on_watch_end,
+		.ctx = r,
 	};
 
 	r->watch_heard = false;
@@ -394,12 +387,12 @@ void informer_reflector_init(struct informer_reflector *r, struct informer *info
 			     const char *namespace)
 {
 	*r = (struct informer_reflector){
-	    .informer = informer,
-	    .namespace = namespace ? mem_strdup(namespace) : NULL,
-	    .timer = evtimer_new(informer->base, on_timer, r),
-	    .list_cause = "start",
-	    .heard_ms = mono_ms(),
-	    .backoff_ms = informer->backoff_ms,
+		.informer = informer,
+		.namespace = namespace ? mem_strdup(namespace) : NULL,
+		.timer = evtimer_new(informer->base, on_timer, r),
+		.list_cause = "start",
+		.heard_ms = mono_ms(),
+		.backoff_ms = informer->backoff_ms,
 	};
 	assert(r->timer);
 }

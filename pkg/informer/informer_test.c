@@ -94,12 +94,12 @@ static int count_logged(struct fixture *f, const char *part)
 static void start(struct fixture *f, const struct informer_options *options)
 {
 	const struct informer_kind kind = {
-	    .resource = {"example.com", "v1", "things"},
-	    .decode = decode,
-	    .free = free_object,
-	    .changed = on_changed,
-	    .synced = on_synced,
-	    .ctx = f,
+		.resource = {"example.com", "v1", "things"},
+		.decode = decode,
+		.free = free_object,
+		.changed = on_changed,
+		.synced = on_synced,
+		.ctx = f,
 	};
 	struct informer_options fast = *options;
 
@@ -265,9 +265,9 @@ static void test_broken_list_deletes_nothing(void **state)
 static void test_list_failures(void **state)
 {
 	static const char *const bodies[] = {
-	    "not json",
-	    "{}",
-	    "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[7]}",
+		"not json",
+		"{}",
+		"{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[7]}",
 	};
 	struct fixture *f = *state;
 	size_t i;
@@ -447,14 +447,14 @@ static void test_watch_failures(void **state)
 		int code;
 		bool lists;
 	} cases[] = {
-	    {"429 Too Many Requests",   0,	 false},
-	    {"503 Service Unavailable", 0,   false},
-	    {"410 Gone",		 0,   true },
-	    {"403 Forbidden",	      0,	 true },
-	    {NULL,		      429, false},
-	    {NULL,		      500, false},
-	    {NULL,		      410, true },
-	    {NULL,		      400, true },
+		{"429 Too Many Requests", 0, false},
+		{"503 Service Unavailable", 0, false},
+		{"410 Gone", 0, true},
+		{"403 Forbidden", 0, true},
+		{NULL, 429, false},
+		{NULL, 500, false},
+		{NULL, 410, true},
+		{NULL, 400, true},
 	};
 	struct fixture *f = *state;
 	struct request *watch;
@@ -557,7 +557,7 @@ static void test_two_namespaces(void **state)
 
 	start(f, &(struct informer_options){.namespaces = namespaces});
 	UNTIL(f, find_request(&f->peer, "/namespaces/a/things?") &&
-		     find_request(&f->peer, "/namespaces/b/"));
+			 find_request(&f->peer, "/namespaces/b/"));
 	list_a = next_request(&f->peer, "/apis/example.com/v1/namespaces/a/things?limit=");
 	list_b = next_request(&f->peer, "/apis/example.com/v1/namespaces/b/things?limit=");
 	reply_list(list_a, "10", "", "a/x:1 a/y:2");
@@ -657,29 +657,29 @@ static void test_metrics(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_first_list),
-	    TEST(test_pages),
-	    TEST(test_page_expires),
-	    TEST(test_broken_list_deletes_nothing),
-	    TEST(test_list_failures),
-	    TEST(test_list_limits),
-	    TEST(test_watch_query),
-	    TEST(test_events),
-	    TEST(test_torn_and_joined_chunks),
-	    TEST(test_old_versions_are_ignored),
-	    TEST(test_list_goes_back),
-	    TEST(test_plain_end),
-	    TEST(test_mute_watches),
-	    TEST(test_gap),
-	    TEST(test_watch_failures),
-	    TEST(test_connection_refused),
-	    TEST(test_reset_in_mid_event),
-	    TEST(test_nameless_event),
-	    TEST(test_silence),
-	    TEST(test_two_namespaces),
-	    TEST(test_refused_object),
-	    TEST(test_free_while_running),
-	    TEST(test_metrics),
+		TEST(test_first_list),
+		TEST(test_pages),
+		TEST(test_page_expires),
+		TEST(test_broken_list_deletes_nothing),
+		TEST(test_list_failures),
+		TEST(test_list_limits),
+		TEST(test_watch_query),
+		TEST(test_events),
+		TEST(test_torn_and_joined_chunks),
+		TEST(test_old_versions_are_ignored),
+		TEST(test_list_goes_back),
+		TEST(test_plain_end),
+		TEST(test_mute_watches),
+		TEST(test_gap),
+		TEST(test_watch_failures),
+		TEST(test_connection_refused),
+		TEST(test_reset_in_mid_event),
+		TEST(test_nameless_event),
+		TEST(test_silence),
+		TEST(test_two_namespaces),
+		TEST(test_refused_object),
+		TEST(test_free_while_running),
+		TEST(test_metrics),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

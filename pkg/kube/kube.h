@@ -78,6 +78,11 @@ struct kube_resource {
 	const char *plural;  /* "secrets" */
 };
 
+/* One item of a list, lent; an item is parsed when its turn comes, so that a page of hundreds costs
+ * the memory of one. A failure ends the request with that error. Only kube_start() may be called
+ * from inside. */
+typedef int kube_item_fn(void *ctx, json_t *item, struct err *err);
+
 enum kube_patch { KUBE_MERGE_PATCH, KUBE_APPLY_PATCH };
 
 /*
@@ -104,6 +109,7 @@ struct kube_request {
 	enum kube_patch patch;
 	json_t *body;	    /* NULL or lent for the call of kube_start() */
 	int64_t timeout_ms; /* 0: 30 s */
+	kube_item_fn *on_item; /* a list's items go here, and object has none; NULL: they stay */
 	kube_done_fn *on_done;
 	void *ctx;
 };

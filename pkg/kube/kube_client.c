@@ -13,6 +13,7 @@
 
 struct kube_call {
 	struct kube_exchange x;
+	kube_item_fn *on_item;
 	kube_done_fn *on_done;
 	void *ctx;
 };
@@ -22,10 +23,10 @@ struct kube_call {
 struct metrics_family *kube_declare_requests_total(struct metrics *metrics)
 {
 	static const struct metrics_desc desc = {
-	    .type = METRICS_COUNTER,
-	    .name = "rest_client_requests_total",
-	    .help = "Number of HTTP requests, partitioned by status code, method, and host.",
-	    .labels = {"code", "method", "host"},
+		.type = METRICS_COUNTER,
+		.name = "rest_client_requests_total",
+		.help = "Number of HTTP requests, partitioned by status code, method, and host.",
+		.labels = {"code", "method", "host"},
 	};
 
 	return metrics_declare(metrics, &desc);
@@ -36,8 +37,8 @@ struct kube *kube_new(struct event_base *base, struct kube_config *config,
 {
 	struct kube *kube = mem_zalloc(sizeof(*kube));
 	const struct http_options http_options = {
-	    .user_agent = options->user_agent,
-	    .http1 = options->http1,
+		.user_agent = options->user_agent,
+		.http1 = options->http1,
 	};
 	const char *host = strstr(config->server, "://") + 3;
 
@@ -74,11 +75,8 @@ static void destroy_call(struct kube_exchange *x)
 static const char *method_of(const char *verb)
 {
 	static const char *const methods[][2] = {
-	    {"get",    "GET"	 },
-		{"create", "POST"	 },
-	      {"update", "PUT"   },
-	    {"patch",  "PATCH" },
-		{"delete", "DELETE"},
+		{"get", "GET"},	    {"create", "POST"},	  {"update", "PUT"},
+		{"patch", "PATCH"}, {"delete", "DELETE"},
 	};
 	size_t i = 0;
 
@@ -99,15 +97,45 @@ static const char *content_type_of(const struct kube_request *req)
 					      : "application/merge-patch+json";
 }
 
-static int parse_object(const struct http_response *resp, json_t **ret_object, struct err *err)
+static int parse_text(int status, const char *text, size_t len, json_t **ret_object,
+		      struct err *err)
 {
 	struct err not_json;
 
-	*ret_object = jv_parse(resp->body, resp->body_len, &not_json);
+	*ret_object = jv_parse(text, len, &not_json);
 	if (*ret_object)
 		return 0;
-	return err_set(err, ERR_TRANSIENT, resp->status, "HTTP %d with a bad body: %s",
-		       resp->status, not_json.msg);
+	return err_set(err, ERR_TRANSIENT, status, "HTTP %d with a bad body: %s", status,
+		       not_json.msg);
+}
+
+struct item_reader {
+	const struct kube_call *call;
+	int status;
+	struct err *err;
+};
+
+static int read_item(void *ctx, const char *text, size_t len)
+{
+	const struct item_reader *reader = ctx;
+	CLEANUP(jv_freep) json_t *item = NULL;
+
+	if (parse_text(reader->status, text, len, &item, reader->err) < 0)
+		return -1;
+	return reader->call->on_item(reader->call->ctx, item, reader->err);
+}
+
+static int parse_object(const struct kube_call *call, const struct http_response *resp,
+			json_t **ret_object, struct err *err)
+{
+	CLEANUP(buf_donep) struct buf rest = BUF_INIT(KUBE_MAX_RESPONSE);
+	struct item_reader reader = {.call = call, .status = resp->status, .err = err};
+
+	if (!call->on_item)
+		return parse_text(resp->status, resp->body, resp->body_len, ret_object, err);
+	if (kube_split_items(resp->body, resp->body_len, read_item, &reader, &rest) != 0)
+		return -1;
+	return parse_text(resp->status, buf_str(&rest), rest.len, ret_object, err);
 }
 
 static void on_response(void *ctx, const struct http_response *resp)
@@ -118,7 +146,7 @@ static void on_response(void *ctx, const struct http_response *resp)
 	CLEANUP(jv_freep) json_t *object = NULL;
 	struct err err;
 	bool ok = kube_exchange_end(&call->x, resp, &object, &err) == 0 &&
-		  parse_object(resp, &object, &err) == 0;
+		  parse_object(call, resp, &object, &err) == 0;
 
 	destroy_call(&call->x);
 	on_done(done_ctx, object, ok ? NULL : &err);
@@ -129,17 +157,17 @@ struct kube_call *kube_start(struct kube *kube, const struct kube_request *req)
 	struct kube_call *call = mem_zalloc(sizeof(*call));
 	bool is_list = !req->name && strcmp(req->verb, "get") == 0;
 	struct http_request http_req = {
-	    .method = method_of(req->verb),
-	    .max_body = is_list ? KUBE_MAX_RESPONSE : KUBE_MAX_OBJECT,
-	    .timeout_ms = req->timeout_ms ? req->timeout_ms : TIMEOUT_MS,
-	    .on_done = on_response,
+		.method = method_of(req->verb),
+		.max_body = is_list ? KUBE_MAX_RESPONSE : KUBE_MAX_OBJECT,
+		.timeout_ms = req->timeout_ms ? req->timeout_ms : TIMEOUT_MS,
+		.on_done = on_response,
 	};
 	const struct kube_target target = {
-	    .resource = req->resource,
-	    .namespace = req->namespace,
-	    .name = req->name,
-	    .subresource = req->subresource,
-	    .query = req->query,
+		.resource = req->resource,
+		.namespace = req->namespace,
+		.name = req->name,
+		.subresource = req->subresource,
+		.query = req->query,
 	};
 	char *body = NULL;
 
@@ -148,6 +176,7 @@ struct kube_call *kube_start(struct kube *kube, const struct kube_request *req)
 		body = jv_text(req->body, &http_req.body_len);
 	http_req.body = body;
 	call->x.destroy = destroy_call;
+	call->on_item = req->on_item;
 	call->on_done = req->on_done;
 	call->ctx = req->ctx;
 	kube_exchange_start(&call->x, kube, &target, content_type_of(req), &http_req);

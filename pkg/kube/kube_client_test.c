@@ -44,7 +44,7 @@ static struct kube_call *begin_get(struct peer *peer, const char *name, struct o
 {
 	return begin(peer,
 		     (struct kube_request){
-			 .verb = "get", .resource = &secrets, .namespace = "ns", .name = name},
+			     .verb = "get", .resource = &secrets, .namespace = "ns", .name = name},
 		     outcome);
 }
 
@@ -73,36 +73,44 @@ static void test_requests(void **state)
 		struct kube_request req;
 		const char *body, *line, *content_type;
 	} cases[] = {
-	    {{.verb = "get", .resource = &secrets, .namespace = "ns", .name = "a"},
-	     NULL,				  "GET /api/v1/namespaces/ns/secrets/a HTTP/1.1\r\n",
-	     NULL			  },
-	    {{.verb = "get", .resource = &secrets, .query = "limit=500&continue=x"},
-	     NULL,				  "GET /api/v1/secrets?limit=500&continue=x HTTP/1.1\r\n",
-	     NULL			  },
-	    {{.verb = "create", .resource = &leases, .namespace = "ns"},
-	     "{\"a\":1}",			   "POST /apis/coordination.k8s.io/v1/namespaces/ns/leases HTTP/1.1\r\n",
-	     "application/json"	       },
-	    {{.verb = "update", .resource = &leases, .namespace = "ns", .name = "l"},
-	     "{\"a\":1}",			   "PUT /apis/coordination.k8s.io/v1/namespaces/ns/leases/l HTTP/1.1\r\n",
-	     "application/json"	       },
-	    {{.verb = "patch", .resource = &secrets, .namespace = "ns", .name = "a"},
-	     "{\"a\":1}",			   "PATCH /api/v1/namespaces/ns/secrets/a HTTP/1.1\r\n",
-	     "application/merge-patch+json"},
-	    {{.verb = "patch",
-	      .resource = &secrets,
-	      .namespace = "ns",
-	      .name = "a",
-	      .subresource = "status",
-	      .query = "fieldManager=me",
-	      .patch = KUBE_APPLY_PATCH},
-	     "{\"a\":1}",			   "PATCH /api/v1/namespaces/ns/secrets/a/status?fieldManager=me HTTP/1.1\r\n",
-	     "application/apply-patch+yaml"},
-	    {{.verb = "delete", .resource = &secrets, .namespace = "ns", .name = "a/b ?"},
-	     NULL,				  "DELETE /api/v1/namespaces/ns/secrets/a%2Fb%20%3F HTTP/1.1\r\n",
-	     NULL			  },
-	    {{.verb = "delete", .resource = &secrets, .namespace = "ns", .name = "a"},
-	     "{\"preconditions\":{\"uid\":\"u\"}}", "DELETE /api/v1/namespaces/ns/secrets/a HTTP/1.1\r\n",
-	     "application/json"	       },
+		{{.verb = "get", .resource = &secrets, .namespace = "ns", .name = "a"},
+		 NULL,
+		 "GET /api/v1/namespaces/ns/secrets/a HTTP/1.1\r\n",
+		 NULL},
+		{{.verb = "get", .resource = &secrets, .query = "limit=500&continue=x"},
+		 NULL,
+		 "GET /api/v1/secrets?limit=500&continue=x HTTP/1.1\r\n",
+		 NULL},
+		{{.verb = "create", .resource = &leases, .namespace = "ns"},
+		 "{\"a\":1}",
+		 "POST /apis/coordination.k8s.io/v1/namespaces/ns/leases HTTP/1.1\r\n",
+		 "application/json"},
+		{{.verb = "update", .resource = &leases, .namespace = "ns", .name = "l"},
+		 "{\"a\":1}",
+		 "PUT /apis/coordination.k8s.io/v1/namespaces/ns/leases/l HTTP/1.1\r\n",
+		 "application/json"},
+		{{.verb = "patch", .resource = &secrets, .namespace = "ns", .name = "a"},
+		 "{\"a\":1}",
+		 "PATCH /api/v1/namespaces/ns/secrets/a HTTP/1.1\r\n",
+		 "application/merge-patch+json"},
+		{{.verb = "patch",
+		  .resource = &secrets,
+		  .namespace = "ns",
+		  .name = "a",
+		  .subresource = "status",
+		  .query = "fieldManager=me",
+		  .patch = KUBE_APPLY_PATCH},
+		 "{\"a\":1}",
+		 "PATCH /api/v1/namespaces/ns/secrets/a/status?fieldManager=me HTTP/1.1\r\n",
+		 "application/apply-patch+yaml"},
+		{{.verb = "delete", .resource = &secrets, .namespace = "ns", .name = "a/b ?"},
+		 NULL,
+		 "DELETE /api/v1/namespaces/ns/secrets/a%2Fb%20%3F HTTP/1.1\r\n",
+		 NULL},
+		{{.verb = "delete", .resource = &secrets, .namespace = "ns", .name = "a"},
+		 "{\"preconditions\":{\"uid\":\"u\"}}",
+		 "DELETE /api/v1/namespaces/ns/secrets/a HTTP/1.1\r\n",
+		 "application/json"},
 	};
 	struct peer *peer = *state;
 
@@ -160,7 +168,7 @@ static void test_no_such_path(void **state)
 static void test_status_to_err(void **state)
 {
 	static const char *const status =
-	    "{\"kind\":\"Status\",\"reason\":\"R\",\"message\":\"M\"}";
+		"{\"kind\":\"Status\",\"reason\":\"R\",\"message\":\"M\"}";
 	static const struct {
 		int status;
 		const char *headers, *body;
@@ -168,33 +176,34 @@ static void test_status_to_err(void **state)
 		int code;
 		const char *msg;
 	} cases[] = {
-	    {400, "",				  status,					       ERR_INVALID,   400, "HTTP 400 R: M"},
-	    {401, "",				  status,					       ERR_DENIED,	  401, "HTTP 401 R: M"},
-	    {403, "",				  status,					       ERR_DENIED,	  403, "HTTP 403 R: M"},
-	    {404, "",				  status,					       ERR_NOT_FOUND, 404, "HTTP 404 R: M"},
-	    {405, "",				  status,					       ERR_INVALID,   405, "HTTP 405 R: M"},
-	    {409, "",				  status,					       ERR_CONFLICT,  409, "HTTP 409 R: M"},
-	    {410, "",				  status,					       ERR_GONE,	410, "HTTP 410 R: M"},
-	    {413, "",				  status,					       ERR_INVALID,   413, "HTTP 413 R: M"},
-	    {415, "",				  status,					       ERR_INVALID,   415, "HTTP 415 R: M"},
-	    {422, "",				  status,					       ERR_INVALID,   422, "HTTP 422 R: M"},
-	    {429, "Retry-After: 7\r\n",		status,						ERR_THROTTLED, 7,	  "HTTP 429 R: M"},
-	    {429, "",				  status,					       ERR_THROTTLED, 0,	"HTTP 429 R: M"},
-	    {429, "Retry-After: junk\r\n",
-	     "{\"kind\":\"Status\",\"details\":{\"retryAfterSeconds\":3}}",				    ERR_THROTTLED, 3,
-	     "HTTP 429"															 },
-	    {500, "",				  status,					       ERR_TRANSIENT, 500, "HTTP 500 R: M"},
-	    {503, "Retry-After: 2\r\n",		status,						ERR_THROTTLED, 2,	  "HTTP 503 R: M"},
-	    {504, "",				  status,					       ERR_TRANSIENT, 504, "HTTP 504 R: M"},
-	    {504, "Retry-After: 0\r\n",		status,						ERR_THROTTLED, 0,	  "HTTP 504 R: M"},
-	    {302, "Location: http://127.0.0.1:1/\r\n", "",						   ERR_TRANSIENT, 302, "HTTP 302"	 },
-	    {502, "",				  "<html>Bad Gateway",				   ERR_TRANSIENT, 502, "HTTP 502"	 },
-	    {404, "",				  "[]",						 ERR_NOT_FOUND, 404, "HTTP 404"	  },
-	    {404, "",				  "{\"kind\":\"Other\",\"message\":\"no\"}",		 ERR_NOT_FOUND, 404, "HTTP 404"     },
-	    {409, "",				  "{\"kind\":\"Status\",\"message\":\"a\\nb\\u00e4\"}", ERR_CONFLICT,  409,
-	     "HTTP 409: a?b??"														  },
-	    {200, "",				  "{",						  ERR_TRANSIENT, 200, NULL	   },
-	    {200, "",				  "",						   ERR_TRANSIENT, 200, NULL		  },
+		{400, "", status, ERR_INVALID, 400, "HTTP 400 R: M"},
+		{401, "", status, ERR_DENIED, 401, "HTTP 401 R: M"},
+		{403, "", status, ERR_DENIED, 403, "HTTP 403 R: M"},
+		{404, "", status, ERR_NOT_FOUND, 404, "HTTP 404 R: M"},
+		{405, "", status, ERR_INVALID, 405, "HTTP 405 R: M"},
+		{409, "", status, ERR_CONFLICT, 409, "HTTP 409 R: M"},
+		{410, "", status, ERR_GONE, 410, "HTTP 410 R: M"},
+		{413, "", status, ERR_INVALID, 413, "HTTP 413 R: M"},
+		{415, "", status, ERR_INVALID, 415, "HTTP 415 R: M"},
+		{422, "", status, ERR_INVALID, 422, "HTTP 422 R: M"},
+		{429, "Retry-After: 7\r\n", status, ERR_THROTTLED, 7, "HTTP 429 R: M"},
+		{429, "", status, ERR_THROTTLED, 0, "HTTP 429 R: M"},
+		{429, "Retry-After: junk\r\n",
+		 "{\"kind\":\"Status\",\"details\":{\"retryAfterSeconds\":3}}", ERR_THROTTLED, 3,
+		 "HTTP 429"},
+		{500, "", status, ERR_TRANSIENT, 500, "HTTP 500 R: M"},
+		{503, "Retry-After: 2\r\n", status, ERR_THROTTLED, 2, "HTTP 503 R: M"},
+		{504, "", status, ERR_TRANSIENT, 504, "HTTP 504 R: M"},
+		{504, "Retry-After: 0\r\n", status, ERR_THROTTLED, 0, "HTTP 504 R: M"},
+		{302, "Location: http://127.0.0.1:1/\r\n", "", ERR_TRANSIENT, 302, "HTTP 302"},
+		{502, "", "<html>Bad Gateway", ERR_TRANSIENT, 502, "HTTP 502"},
+		{404, "", "[]", ERR_NOT_FOUND, 404, "HTTP 404"},
+		{404, "", "{\"kind\":\"Other\",\"message\":\"no\"}", ERR_NOT_FOUND, 404,
+		 "HTTP 404"},
+		{409, "", "{\"kind\":\"Status\",\"message\":\"a\\nb\\u00e4\"}", ERR_CONFLICT, 409,
+		 "HTTP 409: a?b??"},
+		{200, "", "{", ERR_TRANSIENT, 200, NULL},
+		{200, "", "", ERR_TRANSIENT, 200, NULL},
 	};
 	struct peer *peer = *state;
 
@@ -283,13 +292,14 @@ static void test_namespace_terminating(void **state)
 		const char *status;
 		bool expected;
 	} cases[] = {
-	    {"{\"code\":403,\"details\":{\"causes\":[{\"reason\":\"x\"},{\"reason\":"
-	     "\"NamespaceTerminating\"}]}}",				       true },
-	    {"{\"code\":403,\"details\":{\"causes\":[{\"reason\":\"x\"}]}}",		     false},
-	    {"{\"code\":404,\"details\":{\"causes\":[{\"reason\":\"NamespaceTerminating\"}]}}",
-	     false										   },
-	    {"{\"code\":403}",								  false},
-	    {"[]",									      false},
+		{"{\"code\":403,\"details\":{\"causes\":[{\"reason\":\"x\"},{\"reason\":"
+		 "\"NamespaceTerminating\"}]}}",
+		 true},
+		{"{\"code\":403,\"details\":{\"causes\":[{\"reason\":\"x\"}]}}", false},
+		{"{\"code\":404,\"details\":{\"causes\":[{\"reason\":\"NamespaceTerminating\"}]}}",
+		 false},
+		{"{\"code\":403}", false},
+		{"[]", false},
 	};
 
 	(void)state;
@@ -425,20 +435,20 @@ int main(void)
 {
 #define WITH_PEER(test) cmocka_unit_test_setup_teardown(test, peer_set_up, peer_tear_down)
 	const struct CMUnitTest tests[] = {
-	    WITH_PEER(test_requests),
-	    WITH_PEER(test_headers),
-	    WITH_PEER(test_no_such_path),
-	    WITH_PEER(test_status_to_err),
-	    WITH_PEER(test_long_message_is_cut),
-	    WITH_PEER(test_too_large),
-	    WITH_PEER(test_no_connection),
-	    WITH_PEER(test_deadline),
-	    cmocka_unit_test(test_namespace_terminating),
-	    WITH_PEER(test_cancel),
-	    WITH_PEER(test_free_with_calls_running),
-	    WITH_PEER(test_token_read_again_after_401),
-	    WITH_PEER(test_metrics),
-	    WITH_PEER(test_debug_log_holds_no_secret),
+		WITH_PEER(test_requests),
+		WITH_PEER(test_headers),
+		WITH_PEER(test_no_such_path),
+		WITH_PEER(test_status_to_err),
+		WITH_PEER(test_long_message_is_cut),
+		WITH_PEER(test_too_large),
+		WITH_PEER(test_no_connection),
+		WITH_PEER(test_deadline),
+		cmocka_unit_test(test_namespace_terminating),
+		WITH_PEER(test_cancel),
+		WITH_PEER(test_free_with_calls_running),
+		WITH_PEER(test_token_read_again_after_401),
+		WITH_PEER(test_metrics),
+		WITH_PEER(test_debug_log_holds_no_secret),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -227,14 +227,14 @@ static void test_home(void **state)
 static void test_in_cluster(void **state)
 {
 	static const char *const cases[][3] = {
-	    {"10.0.0.1",		 "443",	"https://10.0.0.1:443"	      },
-	    {"fd00::1",		"6443", "https://[fd00::1]:6443"	},
-	    {"[fd00::1]",	  "6443", "https://[fd00::1]:6443"	  },
-	    {"kubernetes.default", "443",  "https://kubernetes.default:443"},
-	    {"",		   "443",	NULL			    },
-	    {"10.0.0.1",		 "",     NULL				 },
-	    {"10.0.0.1",		 "44x",	NULL			    },
-	    {"a@b",		    "443",  NULL			       },
+		{"10.0.0.1", "443", "https://10.0.0.1:443"},
+		{"fd00::1", "6443", "https://[fd00::1]:6443"},
+		{"[fd00::1]", "6443", "https://[fd00::1]:6443"},
+		{"kubernetes.default", "443", "https://kubernetes.default:443"},
+		{"", "443", NULL},
+		{"10.0.0.1", "", NULL},
+		{"10.0.0.1", "44x", NULL},
+		{"a@b", "443", NULL},
 	};
 
 	(void)state;
@@ -242,7 +242,7 @@ static void test_in_cluster(void **state)
 		struct err err;
 		CLEANUP(kube_config_freep)
 		struct kube_config *config =
-		    kube_config_in_cluster(pod, cases[i][0], cases[i][1], &err);
+			kube_config_in_cluster(pod, cases[i][0], cases[i][1], &err);
 
 		assert_int_equal(!config, !cases[i][2]);
 		if (!config) {
@@ -385,20 +385,20 @@ int main(void)
 {
 #define POD(test) cmocka_unit_test_setup_teardown(test, make_pod, remove_pod)
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_kubeconfigs),
-	    POD(test_named_context),
-	    POD(test_too_large),
-	    cmocka_unit_test(test_kubeconfig_variable),
-	    cmocka_unit_test(test_in_cluster_variables),
-	    cmocka_unit_test(test_home),
-	    POD(test_in_cluster),
-	    POD(test_in_cluster_without_files),
-	    POD(test_token_rotates),
-	    POD(test_bad_token_keeps_the_old),
-	    POD(test_distrusted_token),
-	    POD(test_ca_rotates),
-	    POD(test_pair_rotates_as_a_whole),
-	    cmocka_unit_test(test_nothing_to_rotate),
+		cmocka_unit_test(test_kubeconfigs),
+		POD(test_named_context),
+		POD(test_too_large),
+		cmocka_unit_test(test_kubeconfig_variable),
+		cmocka_unit_test(test_in_cluster_variables),
+		cmocka_unit_test(test_home),
+		POD(test_in_cluster),
+		POD(test_in_cluster_without_files),
+		POD(test_token_rotates),
+		POD(test_bad_token_keeps_the_old),
+		POD(test_distrusted_token),
+		POD(test_ca_rotates),
+		POD(test_pair_rotates_as_a_whole),
+		cmocka_unit_test(test_nothing_to_rotate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -149,4 +149,10 @@ void kube_split_done(struct kube_split *split);
  * After any but 0 the splitter is of no more use. */
 int kube_split_feed(struct kube_split *split, const char *data, size_t len, struct err *err);
 
+/* Calls on_doc for the text of each object in the array "items" of a list document, and gives what
+ * is left of the document, the array empty. What is not JSON is found by whoever parses the
+ * pieces. Stops at and returns what on_doc returned if that is not 0. */
+int kube_split_items(const char *text, size_t len, kube_split_fn *on_doc, void *ctx,
+		     struct buf *ret_rest);
+
 #endif

@@ -132,18 +132,18 @@ static struct outcome get(const struct server *server, const char *cluster, cons
 	struct event_base *base = event_base_new();
 	struct outcome outcome = {0};
 	const struct kube_request req = {
-	    .verb = "get", .resource = &secrets, .on_done = note, .ctx = &outcome};
+		.verb = "get", .resource = &secrets, .on_done = note, .ctx = &outcome};
 	struct kube *kube;
 
 	(void)alarm(30);
 	(void)setenv("no_proxy", "127.0.0.1", 1);
-	assert_int_equal(
-	    buf_addf(&text,
-		     "current-context: x\ncontexts: [{name: x, context: {cluster: c, user: u}}]\n"
-		     "clusters: [{name: c, cluster: {server: '127.0.0.1:%d', %s}}]\n"
-		     "users: [{name: u, user: {%s}}]\n",
-		     server->port, cluster, user),
-	    0);
+	assert_int_equal(buf_addf(&text,
+				  "current-context: x\ncontexts: [{name: x, context: {cluster: c, "
+				  "user: u}}]\n"
+				  "clusters: [{name: c, cluster: {server: '127.0.0.1:%d', %s}}]\n"
+				  "users: [{name: u, user: {%s}}]\n",
+				  server->port, cluster, user),
+			 0);
 	config = kube_config_parse(&text, NULL, DATA, &outcome.err);
 	assert_non_null(config);
 	kube = kube_new(base, config, &options);
@@ -159,8 +159,8 @@ static struct outcome get(const struct server *server, const char *cluster, cons
 
 static void test_trusted(void **state)
 {
-	struct outcome outcome =
-	    get(*state, "certificate-authority: tls/server.crt, tls-server-name: kube.test", PAIR);
+	struct outcome outcome = get(
+		*state, "certificate-authority: tls/server.crt, tls-server-name: kube.test", PAIR);
 
 	assert_int_equal(outcome.err.kind, ERR_NONE);
 	assert_string_equal(outcome.client, "test-client");
@@ -169,8 +169,8 @@ static void test_trusted(void **state)
 static void test_without_a_pair(void **state)
 {
 	struct outcome outcome =
-	    get(*state, "certificate-authority: tls/server.crt, tls-server-name: kube.test",
-		"token: t");
+		get(*state, "certificate-authority: tls/server.crt, tls-server-name: kube.test",
+		    "token: t");
 
 	assert_int_equal(outcome.err.kind, ERR_NONE);
 	assert_string_equal(outcome.client, "");
@@ -179,9 +179,9 @@ static void test_without_a_pair(void **state)
 static void test_untrusted(void **state)
 {
 	static const char *const clusters[] = {
-	    "certificate-authority: kubeconfig/ca.crt, tls-server-name: kube.test",
-	    "certificate-authority: tls/server.crt", /* not for 127.0.0.1 */
-	    "tls-server-name: kube.test",	     /* the system's roots */
+		"certificate-authority: kubeconfig/ca.crt, tls-server-name: kube.test",
+		"certificate-authority: tls/server.crt", /* not for 127.0.0.1 */
+		"tls-server-name: kube.test",		 /* the system's roots */
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(clusters); i++) {
@@ -203,10 +203,10 @@ static void test_insecure(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_trusted),
-	    cmocka_unit_test(test_without_a_pair),
-	    cmocka_unit_test(test_untrusted),
-	    cmocka_unit_test(test_insecure),
+		cmocka_unit_test(test_trusted),
+		cmocka_unit_test(test_without_a_pair),
+		cmocka_unit_test(test_untrusted),
+		cmocka_unit_test(test_insecure),
 	};
 
 	return cmocka_run_group_tests(tests, start_server, stop_server);

@@ -31,9 +31,9 @@ static int feed(struct kube_split *split, const char *data, size_t len)
 }
 
 static const char stream[] =
-    "{\"a\":{\"b\":[1,{}]}}\n{\"}\":\"{\\\"}\\\\\"} \t\r\n{}{\"c\":\"\\\\\\\"\"}";
+	"{\"a\":{\"b\":[1,{}]}}\n{\"}\":\"{\\\"}\\\\\"} \t\r\n{}{\"c\":\"\\\\\\\"\"}";
 static const char framed[] =
-    "{\"a\":{\"b\":[1,{}]}}|{\"}\":\"{\\\"}\\\\\"}|{}|{\"c\":\"\\\\\\\"\"}|";
+	"{\"a\":{\"b\":[1,{}]}}|{\"}\":\"{\\\"}\\\\\"}|{}|{\"c\":\"\\\\\\\"\"}|";
 
 static void test_split_at_every_byte(void **state)
 {
@@ -182,14 +182,14 @@ static void seen_donep(struct seen *seen)
 static void watch(struct peer *peer, struct seen *seen)
 {
 	const struct kube_watch_request req = {
-	    .resource = &secrets,
-	    .namespace = "ns",
-	    .resource_version = "42",
-	    .selector = "app=x,b in (c)",
-	    .timeout_s = 20,
-	    .on_event = on_event,
-	    .on_end = on_end,
-	    .ctx = seen,
+		.resource = &secrets,
+		.namespace = "ns",
+		.resource_version = "42",
+		.selector = "app=x,b in (c)",
+		.timeout_s = 20,
+		.on_event = on_event,
+		.on_end = on_end,
+		.ctx = seen,
 	};
 
 	seen->watch = kube_watch_start(peer->kube, &req);
@@ -296,13 +296,13 @@ static void test_large_event(void **state)
 static void test_no_events(void **state)
 {
 	static const char *const bodies[] = {
-	    EVENT("ADDED", "a") "{\"type\":\"ADDED\",\"object\":",
-	    EVENT("ADDED", "a") "{\"type\":\"ADDED\",\"object\":{]}}",
-	    EVENT("ADDED", "a") "{\"type\":\"OTHER\",\"object\":{}}",
-	    EVENT("ADDED", "a") "{\"type\":\"ADDED\",\"object\":[]}",
-	    EVENT("ADDED", "a") "{\"object\":{}}",
-	    EVENT("ADDED", "a") "{}",
-	    EVENT("ADDED", "a") "null",
+		EVENT("ADDED", "a") "{\"type\":\"ADDED\",\"object\":",
+		EVENT("ADDED", "a") "{\"type\":\"ADDED\",\"object\":{]}}",
+		EVENT("ADDED", "a") "{\"type\":\"OTHER\",\"object\":{}}",
+		EVENT("ADDED", "a") "{\"type\":\"ADDED\",\"object\":[]}",
+		EVENT("ADDED", "a") "{\"object\":{}}",
+		EVENT("ADDED", "a") "{}",
+		EVENT("ADDED", "a") "null",
 	};
 	struct peer *peer = *state;
 
@@ -326,10 +326,10 @@ static void test_refusals(void **state)
 		enum err_kind kind;
 		int code;
 	} cases[] = {
-	    {410, "",		      ERR_GONE,	410},
-	    {429, "Retry-After: 5\r\n", ERR_THROTTLED, 5	},
-	    {403, "",		      ERR_DENIED,	  403},
-	    {500, "",		      ERR_TRANSIENT, 500},
+		{410, "", ERR_GONE, 410},
+		{429, "Retry-After: 5\r\n", ERR_THROTTLED, 5},
+		{403, "", ERR_DENIED, 403},
+		{500, "", ERR_TRANSIENT, 500},
 	};
 	struct peer *peer = *state;
 
@@ -363,12 +363,12 @@ static void test_silence(void **state)
 	struct peer *peer = *state;
 	CLEANUP(seen_donep) struct seen seen = SEEN_INIT;
 	const struct kube_watch_request req = {
-	    .resource = &secrets,
-	    .timeout_s = 20,
-	    .idle_timeout_ms = 50,
-	    .on_event = on_event,
-	    .on_end = on_end,
-	    .ctx = &seen,
+		.resource = &secrets,
+		.timeout_s = 20,
+		.idle_timeout_ms = 50,
+		.on_event = on_event,
+		.on_end = on_end,
+		.ctx = &seen,
 	};
 
 	peer_answer_raw(peer, stream_head);
@@ -431,23 +431,23 @@ int main(void)
 {
 #define WITH_PEER(test) cmocka_unit_test_setup_teardown(test, peer_set_up, peer_tear_down)
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_split_at_every_byte),
-	    cmocka_unit_test(test_one_byte_at_a_time),
-	    cmocka_unit_test(test_split_refuses),
-	    cmocka_unit_test(test_split_refuses_nul),
-	    cmocka_unit_test(test_split_cap),
-	    cmocka_unit_test(test_split_stops),
-	    WITH_PEER(test_events),
-	    WITH_PEER(test_request),
-	    WITH_PEER(test_error_event),
-	    WITH_PEER(test_large_event),
-	    WITH_PEER(test_no_events),
-	    WITH_PEER(test_refusals),
-	    WITH_PEER(test_connection_lost),
-	    WITH_PEER(test_silence),
-	    WITH_PEER(test_stop_from_inside),
-	    WITH_PEER(test_stop_from_outside),
-	    WITH_PEER(test_free_with_a_watch_running),
+		cmocka_unit_test(test_split_at_every_byte),
+		cmocka_unit_test(test_one_byte_at_a_time),
+		cmocka_unit_test(test_split_refuses),
+		cmocka_unit_test(test_split_refuses_nul),
+		cmocka_unit_test(test_split_cap),
+		cmocka_unit_test(test_split_stops),
+		WITH_PEER(test_events),
+		WITH_PEER(test_request),
+		WITH_PEER(test_error_event),
+		WITH_PEER(test_large_event),
+		WITH_PEER(test_no_events),
+		WITH_PEER(test_refusals),
+		WITH_PEER(test_connection_lost),
+		WITH_PEER(test_silence),
+		WITH_PEER(test_stop_from_inside),
+		WITH_PEER(test_stop_from_outside),
+		WITH_PEER(test_free_with_a_watch_running),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,17 +34,17 @@ struct script {
 };
 
 static const struct script scripts[] = {
-    {.label = "both",      .a = "192.0.2.1",	.aaaa = "2001:db8::1", .copies = 1},
-    {.label = "v4",	    .a = "192.0.2.4",				      .copies = 1},
-    {.label = "many",.a = "192.0.2.5",.copies = 20},
-    {.label = "empty"     },
-    {.label = "nx",		    .flags = 3		      },
-    {.label = "servfail",	  .flags = 2			    },
-    {.label = "refused",	 .flags = 5},
-    {.label = "truncated",   .truncated = true	    },
-    {.label = "silent", .silent = true	      },
-    {.label = "half",    .a = "192.0.2.6",	.copies = 1, .silent_aaaa = true},
-    {.label = "garbage",	 .garbage = true		},
+	{.label = "both", .a = "192.0.2.1", .aaaa = "2001:db8::1", .copies = 1},
+	{.label = "v4", .a = "192.0.2.4", .copies = 1},
+	{.label = "many", .a = "192.0.2.5", .copies = 20},
+	{.label = "empty"},
+	{.label = "nx", .flags = 3},
+	{.label = "servfail", .flags = 2},
+	{.label = "refused", .flags = 5},
+	{.label = "truncated", .truncated = true},
+	{.label = "silent", .silent = true},
+	{.label = "half", .a = "192.0.2.6", .copies = 1, .silent_aaaa = true},
+	{.label = "garbage", .garbage = true},
 };
 
 struct world {
@@ -136,8 +136,9 @@ static int set_up(void **state)
 	assert_int_equal(event_add(w->dns, NULL), 0);
 	(void)snprintf(w->servers, sizeof(w->servers), "127.0.0.1:%d", ntohs(addr.sin_port));
 	w->resolve = resolve_new(
-	    w->base, &(struct resolve_options){.servers = w->servers, .timeout_ms = 50, .tries = 2},
-	    &w->err);
+		w->base,
+		&(struct resolve_options){.servers = w->servers, .timeout_ms = 50, .tries = 2},
+		&w->err);
 	assert_non_null(w->resolve);
 	*state = w;
 	return 0;
@@ -252,15 +253,15 @@ static void test_failures(void **state)
 		const char *host;
 		enum err_kind kind;
 	} cases[] = {
-	    {"nx.test",	ERR_NOT_FOUND},
-	    {"empty.test",	   ERR_NOT_FOUND},
-	    {"",		 ERR_NOT_FOUND},
-	    {"a..b",	     ERR_NOT_FOUND},
-	    {"servfail.test",  ERR_TRANSIENT},
-	    {"refused.test",   ERR_TRANSIENT},
-	    {"silent.test",    ERR_TRANSIENT},
-	    {"garbage.test",   ERR_TRANSIENT},
-	    {"truncated.test", ERR_TRANSIENT},
+		{"nx.test", ERR_NOT_FOUND},
+		{"empty.test", ERR_NOT_FOUND},
+		{"", ERR_NOT_FOUND},
+		{"a..b", ERR_NOT_FOUND},
+		{"servfail.test", ERR_TRANSIENT},
+		{"refused.test", ERR_TRANSIENT},
+		{"silent.test", ERR_TRANSIENT},
+		{"garbage.test", ERR_TRANSIENT},
+		{"truncated.test", ERR_TRANSIENT},
 	};
 	struct world *w = *state;
 
@@ -364,15 +365,15 @@ static void test_bad_options(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-	    CASE(test_literals),
-	    CASE(test_hosts_file),
-	    CASE(test_answers),
-	    CASE(test_failures),
-	    CASE(test_overlong_name),
-	    CASE(test_cancel_is_for_one),
-	    CASE(test_handler_starts_and_cancels),
-	    CASE(test_free_with_calls),
-	    CASE(test_bad_options),
+		CASE(test_literals),
+		CASE(test_hosts_file),
+		CASE(test_answers),
+		CASE(test_failures),
+		CASE(test_overlong_name),
+		CASE(test_cancel_is_for_one),
+		CASE(test_handler_starts_and_cancels),
+		CASE(test_free_with_calls),
+		CASE(test_bad_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
