@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/api.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api_impl.h"
+#include "base/mem.h"
+#include "base/mono.h"
+#include "jv/jv.h"
+
+void api_free(struct api_registration *registration)
+{
+	if (!registration)
+		return;
+	free(registration->namespace);
+	free(registration->name);
+	free(registration->uid);
+	free(registration->resource_version);
+	api_spec_done(&registration->spec);
+	api_status_done(&registration->status);
+	free(registration);
+}
+
+void api_freep(struct api_registration **registration)
+{
+	api_free(*registration);
+}
+
+/* API_TYPES for one that we do not know. */
+static enum api_type type_of(const char *name)
+{
+	enum api_type type = API_READY;
+
+	while (type < API_TYPES && strcmp(api_type_name(type), name) != 0)
+		type++;
+	return type;
+}
+
+static enum api_reason reason_of(const char *name)
+{
+	enum api_reason reason = API_REASON_OTHER;
+
+	while (reason < API_REASONS && strcmp(api_reason_name(reason), name) != 0)
+		reason++;
+	return reason < API_REASONS ? reason : API_REASON_OTHER;
+}
+
+static enum api_status_value value_of(const char *name)
+{
+	if (strcmp(name, "True") == 0)
+		return API_TRUE;
+	return strcmp(name, "False") == 0 ? API_FALSE : API_UNKNOWN;
+}
+
+static void decode_condition(const json_t *item, struct api_status *status)
+{
+	enum api_type type = type_of(jv_str(item, "type"));
+
+	if (type == API_TYPES || status->conditions[type].present)
+		return;
+	status->conditions[type] = (struct api_condition){
+		.present = true,
+		.status = value_of(jv_str(item, "status")),
+		.reason = reason_of(jv_str(item, "reason")),
+		.message = mem_strdup(jv_str(item, "message")),
+		.observed_generation = jv_int(item, "observedGeneration", 0),
+		.transition_s = mono_parse_rfc3339(jv_str(item, "lastTransitionTime")),
+	};
+}
+
+static void decode_status(const json_t *object, struct api_status *status)
+{
+	const json_t *conditions = jv_array(object, "status.conditions");
+	const json_t *records = jv_array(object, "status.records");
+	json_t *item;
+	size_t i;
+
+	api_status_init(status, jv_int(object, "status.observedGeneration", -1));
+	json_array_foreach(conditions, i, item)
+		decode_condition(item, status);
+	for (i = 0; i < json_array_size(records) && i < API_MAX_DOMAINS; i++) {
+		item = json_array_get(records, i);
+		api_status_add_record(status, jv_str(item, "domain"), jv_str(item, "value"));
+	}
+}
+
+struct api_registration *api_decode(const json_t *object)
+{
+	struct api_registration *registration;
+
+	if (!*jv_str(object, "metadata.name") || !*jv_str(object, "metadata.uid"))
+		return NULL;
+	registration = mem_zalloc(sizeof(*registration));
+	registration->namespace = mem_strdup(jv_str(object, "metadata.namespace"));
+	registration->name = mem_strdup(jv_str(object, "metadata.name"));
+	registration->uid = mem_strdup(jv_str(object, "metadata.uid"));
+	registration->resource_version = mem_strdup(jv_str(object, "metadata.resourceVersion"));
+	registration->generation = jv_int(object, "metadata.generation", 0);
+	registration->deleting = *jv_str(object, "metadata.deletionTimestamp") != '\0';
+	api_spec_decode(object, &registration->spec);
+	decode_status(object, &registration->status);
+	return registration;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef API_H
+#define API_H
+
+/*
+ * AcmeDnsRegistration (acme-dns-operator.github.io/v1alpha1) as structs: decoding with everything
+ * normalised, the vocabulary of its status, and the patch that writes it.
+ *
+ * The schema in manifests/crd holds most rules; what is checked here again is what the operator's
+ * safety rests on. Conventions: sig-architecture's api-conventions.md, kstatus for Reconciling and
+ * Stalled (abnormal-true: absent when not so).
+ */
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "dnsname/dnsname.h"
+#include "url/url.h"
+
+#define API_GROUP	"acme-dns-operator.github.io"
+#define API_VERSION	"v1alpha1"
+#define API_KIND	"AcmeDnsRegistration"
+#define API_PLURAL	"acmednsregistrations"
+#define API_MANAGER	"acme-dns-operator"
+#define API_MAX_DOMAINS 100
+
+/* Annotation on a Secret: an empty one, or one without the key, may be taken over. */
+#define API_ANNOTATION_ADOPT API_GROUP "/adopt"
+
+enum api_policy { API_PER_DOMAIN, API_SHARED };
+
+struct api_spec {
+	char *host;	   /* normal form, see url.h */
+	char *secret_name; /* in the object's own namespace, always */
+	char *secret_key;
+	char **domains; /* lower case, "*." stripped, each once, in the order of the spec */
+	size_t domains_len;
+	char **allow_from;
+	size_t allow_from_len;
+	enum api_policy policy;
+	/* NULL, or the first thing that this version cannot act on: "spec.suspend: not supported
+	 * by this version; remove it". Nothing is registered then. */
+	char *unsupported;
+};
+
+enum api_status_value { API_UNKNOWN, API_TRUE, API_FALSE };
+
+enum api_type {
+	API_READY,
+	API_REGISTERED,
+	API_SECRET_READY,
+	API_CREDENTIALS_VALID,
+	API_CNAME_READY,
+	API_RECONCILING, /* present only when True, like Stalled */
+	API_STALLED,
+	API_TYPES,
+};
+
+/* Why a condition has its status; the names are the API (api_reason_name()). */
+enum api_reason {
+	API_REASON_OTHER, /* one that we do not know: of another version */
+	/* True */
+	API_REASON_READY,
+	API_REASON_REGISTERED_ALL,
+	API_REASON_STORED,
+	/* Registered */
+	API_REASON_REGISTERING,
+	API_REASON_REGISTRATION_UNAVAILABLE,
+	API_REASON_REGISTRATION_DENIED,
+	API_REASON_INVALID_ALLOW_FROM,
+	API_REASON_SERVER_UNAVAILABLE,
+	API_REASON_HOST_ADDRESS_REFUSED,
+	API_REASON_HOST_CHANGED,
+	API_REASON_DOMAIN_CONFLICT,
+	API_REASON_ACCOUNT_MISSING,
+	API_REASON_ACCOUNT_INCOMPLETE,
+	API_REASON_UNSUPPORTED_FIELD,
+	/* SecretReady */
+	API_REASON_SECRET_UNPARSABLE,
+	API_REASON_SECRET_IMMUTABLE,
+	API_REASON_SECRET_NOT_ADOPTED,
+	API_REASON_SECRET_TOO_LARGE,
+	API_REASON_SECRET_DENIED,
+	API_REASON_SECRET_UNAVAILABLE, /* the API server does not answer for it */
+	API_REASON_NAMESPACE_TERMINATING,
+	/* CredentialsValid, CNAMEReady */
+	API_REASON_PROBE_UNSUPPORTED,
+	API_REASON_VERIFICATION_DISABLED,
+	/* Reconciling */
+	API_REASON_PROGRESSING,
+	API_REASON_PROGRESSING_WITH_RETRY,
+	API_REASONS,
+};
+
+const char *api_type_name(enum api_type type);
+const char *api_reason_name(enum api_reason reason);
+
+struct api_condition {
+	bool present;
+	enum api_status_value status;
+	enum api_reason reason;
+	char *message; /* at most 32768 in the schema; ours are short */
+	int64_t observed_generation;
+	int64_t transition_s; /* lastTransitionTime, seconds since 1970 */
+};
+
+/* One CNAME that a person has to make; its name is "_acme-challenge." + domain. */
+struct api_record {
+	char *domain;
+	char *value; /* the fulldomain */
+};
+
+struct api_status {
+	int64_t observed_generation; /* -1: never visited */
+	struct api_condition conditions[API_TYPES];
+	struct api_record *records;
+	size_t records_len;
+};
+
+struct api_registration {
+	char *namespace;
+	char *name;
+	char *uid;
+	char *resource_version;
+	int64_t generation;
+	bool deleting;
+	struct api_spec spec;
+	struct api_status status;
+};
+
+/* The object decoded; the caller frees. Never NULL for a JSON object that has metadata.name and
+ * uid: a spec that the schema should have refused is reported in spec.unsupported. */
+struct api_registration *api_decode(const json_t *object);
+void api_free(struct api_registration *registration); /* NULL is fine */
+void api_freep(struct api_registration **registration);
+
+/* The position of a domain in the spec, or -1. */
+int api_domain_index(const struct api_spec *spec, const char *domain);
+/* The value that status names for a domain, or NULL. */
+const char *api_record_value(const struct api_status *status, const char *domain);
+
+/* ---- status ---- */
+
+void api_status_init(struct api_status *status, int64_t observed_generation);
+void api_status_done(struct api_status *status);
+void api_status_donep(struct api_status *status);
+
+/* Sets one condition; the message (valid UTF-8) is copied. */
+void api_status_set(struct api_status *status, enum api_type type, enum api_status_value value,
+		    enum api_reason reason, const char *message);
+void api_status_add_record(struct api_status *status, const char *domain, const char *value);
+
+/* True when nothing but times differs. */
+bool api_status_equal(const struct api_status *a, const struct api_status *b);
+
+/* The merge patch for the /status subresource: with resourceVersion, so that it is refused unless
+ * the object is still the one we saw, and with lastTransitionTime kept where a condition's status
+ * is that of have. The caller owns the result. */
+json_t *api_status_patch(const struct api_registration *have, const struct api_status *want,
+			 int64_t now_s);
+
+#endif

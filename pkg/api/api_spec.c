@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api_impl.h"
+#include "base/mem.h"
+#include "cidr/cidr.h"
+#include "jv/jv.h"
+
+/* As in the schema, since an object may have been stored under another one. */
+#define DEFAULT_KEY    "acmedns.json"
+#define MAX_ALLOW_FROM 100
+#define MAX_CIDR       49
+#define LOWER	       "abcdefghijklmnopqrstuvwxyz"
+#define UPPER	       "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS	       "0123456789"
+
+static void strings_free(char **strings, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		free(strings[i]);
+	free(strings);
+}
+
+void api_spec_done(struct api_spec *spec)
+{
+	free(spec->host);
+	free(spec->secret_name);
+	free(spec->secret_key);
+	strings_free(spec->domains, spec->domains_len);
+	strings_free(spec->allow_from, spec->allow_from_len);
+	free(spec->unsupported);
+}
+
+int api_domain_index(const struct api_spec *spec, const char *domain)
+{
+	size_t i;
+
+	for (i = 0; i < spec->domains_len; i++)
+		if (strcmp(spec->domains[i], domain) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* Keeps the first thing that cannot be acted on. */
+static void unsupported(struct api_spec *spec, const char *what, const char *why)
+{
+	if (!spec->unsupported)
+		spec->unsupported = mem_printf("%s: %s", what, why);
+}
+
+/* "" for anything but a string, and for one with a NUL inside, which others would read on. */
+static const char *whole_text(const json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	return text && strlen(text) == json_string_length(value) ? text : "";
+}
+
+static void decode_host(const json_t *object, struct api_spec *spec)
+{
+	struct url url;
+	struct err err;
+
+	if (url_parse(whole_text(jv_get(object, "spec.host")), &url, &err)) {
+		unsupported(spec, "spec.host", err.msg);
+		spec->host = mem_strdup("");
+		return;
+	}
+	spec->host = mem_strdup(url.text);
+}
+
+/* A DNS subdomain as Kubernetes has it, whose labels may be longer than DNS' own. */
+static bool is_secret_name(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len >= 1 && len <= 253 && strspn(text, LOWER DIGITS "-.") == len &&
+	       !strchr("-.", text[0]) && !strchr("-.", text[len - 1]) && !strstr(text, "..") &&
+	       !strstr(text, ".-") && !strstr(text, "-.");
+}
+
+static bool is_secret_key(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len >= 1 && len <= 240 && strspn(text, LOWER UPPER DIGITS "-_.") == len &&
+	       strcmp(text, ".") != 0 && strncmp(text, "..", 2) != 0;
+}
+
+static void decode_secret_ref(const json_t *object, struct api_spec *spec)
+{
+	const json_t *key = jv_get(object, "spec.accountSecretRef.key");
+
+	spec->secret_name = mem_strdup(whole_text(jv_get(object, "spec.accountSecretRef.name")));
+	spec->secret_key = mem_strdup(key ? whole_text(key) : DEFAULT_KEY);
+	if (!is_secret_name(spec->secret_name))
+		unsupported(spec, "spec.accountSecretRef.name", "not the name of a Secret");
+	if (!is_secret_key(spec->secret_key))
+		unsupported(spec, "spec.accountSecretRef.key", "not a key of a Secret's data");
+}
+
+static void decode_domain(struct api_spec *spec, size_t i, const char *text)
+{
+	char domain[DNSNAME_LEN];
+	struct err err;
+
+	if (dnsname_domain(text, domain, &err)) {
+		CLEANUP(mem_freep) char *field = mem_printf("spec.domains[%zu]", i);
+
+		unsupported(spec, field, err.msg);
+		return;
+	}
+	if (api_domain_index(spec, domain) < 0)
+		spec->domains[spec->domains_len++] = mem_strdup(domain);
+}
+
+static void decode_domains(const json_t *object, struct api_spec *spec)
+{
+	const json_t *list = jv_array(object, "spec.domains");
+	size_t len = json_array_size(list);
+	size_t i;
+
+	if (len < 1 || len > API_MAX_DOMAINS) {
+		unsupported(spec, "spec.domains", "between 1 and 100 domains are needed");
+		return;
+	}
+	spec->domains = mem_zalloc_array(len, sizeof(*spec->domains));
+	for (i = 0; i < len; i++)
+		decode_domain(spec, i, whole_text(json_array_get(list, i)));
+}
+
+static void decode_cidr(struct api_spec *spec, size_t i, const char *text)
+{
+	struct err err = {.msg = "too long"};
+	struct cidr ignored;
+
+	if (strlen(text) > MAX_CIDR || cidr_parse(text, &ignored, &err)) {
+		CLEANUP(mem_freep) char *field = mem_printf("spec.allowFrom[%zu]", i);
+
+		unsupported(spec, field, err.msg);
+		return;
+	}
+	spec->allow_from[spec->allow_from_len++] = mem_strdup(text);
+}
+
+static void decode_allow_from(const json_t *object, struct api_spec *spec)
+{
+	const json_t *list = jv_get(object, "spec.allowFrom");
+	size_t len = json_array_size(list);
+	size_t i;
+
+	if ((list && !json_is_array(list)) || len > MAX_ALLOW_FROM) {
+		unsupported(spec, "spec.allowFrom", "a list of at most 100 networks is needed");
+		return;
+	}
+	spec->allow_from = mem_zalloc_array(len, sizeof(*spec->allow_from));
+	for (i = 0; i < len; i++)
+		decode_cidr(spec, i, whole_text(json_array_get(list, i)));
+}
+
+static void decode_policy(const json_t *object, struct api_spec *spec)
+{
+	const json_t *value = jv_get(object, "spec.accountPolicy");
+	const char *policy = whole_text(value);
+
+	if (strcmp(policy, "Shared") == 0)
+		spec->policy = API_SHARED;
+	else if (value && strcmp(policy, "PerDomain") != 0)
+		unsupported(spec, "spec.accountPolicy", "neither PerDomain nor Shared");
+}
+
+/* What the schema knows and this version does not do yet: said, never ignored. */
+static void decode_unsupported(const json_t *object, struct api_spec *spec)
+{
+	static const char *const fields[] = {
+		"spec.registrationAuth", "spec.caBundle",	   "spec.caBundleRef",
+		"spec.secretTemplate",	 "spec.cname.dnsEndpoint",
+	};
+	static const char *const acts[] = {API_GROUP "/rotate", API_GROUP "/probe",
+					   API_GROUP "/verify"};
+	static const char why[] = "not supported by this version; remove it";
+	const json_t *annotations = jv_object(object, "metadata.annotations");
+	const json_t *suspend = jv_get(object, "spec.suspend");
+	const json_t *deletion = jv_get(object, "spec.deletionPolicy");
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(fields); i++)
+		if (jv_get(object, fields[i]))
+			unsupported(spec, fields[i], why);
+	if (suspend && !json_is_false(suspend))
+		unsupported(spec, "spec.suspend", why);
+	if (deletion && strcmp(whole_text(deletion), "Retain") != 0)
+		unsupported(spec, "spec.deletionPolicy",
+			    "only Retain is supported by this version");
+	for (i = 0; i < ARRAY_LEN(acts); i++)
+		if (json_object_get(annotations, acts[i]))
+			unsupported(spec, acts[i], why);
+}
+
+void api_spec_decode(const json_t *object, struct api_spec *spec)
+{
+	decode_host(object, spec);
+	decode_secret_ref(object, spec);
+	decode_domains(object, spec);
+	decode_allow_from(object, spec);
+	decode_policy(object, spec);
+	decode_unsupported(object, spec);
+}

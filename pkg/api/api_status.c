@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/api.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/mono.h"
+#include "jv/jv.h"
+
+const char *api_type_name(enum api_type type)
+{
+	static const char *const names[API_TYPES] = {
+		[API_READY] = "Ready",
+		[API_REGISTERED] = "Registered",
+		[API_SECRET_READY] = "SecretReady",
+		[API_CREDENTIALS_VALID] = "CredentialsValid",
+		[API_CNAME_READY] = "CNAMEReady",
+		[API_RECONCILING] = "Reconciling",
+		[API_STALLED] = "Stalled",
+	};
+
+	return names[type];
+}
+
+const char *api_reason_name(enum api_reason reason)
+{
+	static const char *const names[API_REASONS] = {
+		[API_REASON_OTHER] = "Other",
+		[API_REASON_READY] = "Ready",
+		[API_REASON_REGISTERED_ALL] = "Registered",
+		[API_REASON_STORED] = "Stored",
+		[API_REASON_REGISTERING] = "Registering",
+		[API_REASON_REGISTRATION_UNAVAILABLE] = "RegistrationUnavailable",
+		[API_REASON_REGISTRATION_DENIED] = "RegistrationDenied",
+		[API_REASON_INVALID_ALLOW_FROM] = "InvalidAllowFrom",
+		[API_REASON_SERVER_UNAVAILABLE] = "ServerUnavailable",
+		[API_REASON_HOST_ADDRESS_REFUSED] = "HostAddressRefused",
+		[API_REASON_HOST_CHANGED] = "HostChanged",
+		[API_REASON_DOMAIN_CONFLICT] = "DomainConflict",
+		[API_REASON_ACCOUNT_MISSING] = "AccountMissing",
+		[API_REASON_ACCOUNT_INCOMPLETE] = "AccountIncomplete",
+		[API_REASON_UNSUPPORTED_FIELD] = "UnsupportedField",
+		[API_REASON_SECRET_UNPARSABLE] = "SecretUnparsable",
+		[API_REASON_SECRET_IMMUTABLE] = "SecretImmutable",
+		[API_REASON_SECRET_NOT_ADOPTED] = "SecretNotAdopted",
+		[API_REASON_SECRET_TOO_LARGE] = "SecretTooLarge",
+		[API_REASON_SECRET_DENIED] = "SecretDenied",
+		[API_REASON_SECRET_UNAVAILABLE] = "SecretUnavailable",
+		[API_REASON_NAMESPACE_TERMINATING] = "NamespaceTerminating",
+		[API_REASON_PROBE_UNSUPPORTED] = "ProbeUnsupported",
+		[API_REASON_VERIFICATION_DISABLED] = "VerificationDisabled",
+		[API_REASON_PROGRESSING] = "Progressing",
+		[API_REASON_PROGRESSING_WITH_RETRY] = "ProgressingWithRetry",
+	};
+
+	return names[reason];
+}
+
+static const char *value_name(enum api_status_value value)
+{
+	static const char *const names[] = {"Unknown", "True", "False"};
+
+	return names[value];
+}
+
+void api_status_init(struct api_status *status, int64_t observed_generation)
+{
+	*status = (struct api_status){.observed_generation = observed_generation};
+}
+
+void api_status_done(struct api_status *status)
+{
+	size_t i;
+
+	for (i = 0; i < API_TYPES; i++)
+		free(status->conditions[i].message);
+	for (i = 0; i < status->records_len; i++) {
+		free(status->records[i].domain);
+		free(status->records[i].value);
+	}
+	free(status->records);
+	api_status_init(status, -1);
+}
+
+void api_status_donep(struct api_status *status)
+{
+	api_status_done(status);
+}
+
+void api_status_set(struct api_status *status, enum api_type type, enum api_status_value value,
+		    enum api_reason reason, const char *message)
+{
+	struct api_condition *condition = &status->conditions[type];
+
+	free(condition->message);
+	*condition = (struct api_condition){
+		.present = true,
+		.status = value,
+		.reason = reason,
+		.message = mem_strdup(message),
+		.observed_generation = status->observed_generation,
+	};
+}
+
+void api_status_add_record(struct api_status *status, const char *domain, const char *value)
+{
+	status->records =
+		mem_resize(status->records, status->records_len + 1, sizeof(*status->records));
+	status->records[status->records_len++] = (struct api_record){
+		.domain = mem_strdup(domain),
+		.value = mem_strdup(value),
+	};
+}
+
+const char *api_record_value(const struct api_status *status, const char *domain)
+{
+	size_t i;
+
+	for (i = 0; i < status->records_len; i++)
+		if (strcmp(status->records[i].domain, domain) == 0)
+			return status->records[i].value;
+	return NULL;
+}
+
+static bool condition_equal(const struct api_condition *a, const struct api_condition *b)
+{
+	if (a->present != b->present)
+		return false;
+	return !a->present || (a->status == b->status && a->reason == b->reason &&
+			       a->observed_generation == b->observed_generation &&
+			       strcmp(a->message, b->message) == 0);
+}
+
+bool api_status_equal(const struct api_status *a, const struct api_status *b)
+{
+	size_t i;
+
+	if (a->observed_generation != b->observed_generation || a->records_len != b->records_len)
+		return false;
+	for (i = 0; i < API_TYPES; i++)
+		if (!condition_equal(&a->conditions[i], &b->conditions[i]))
+			return false;
+	for (i = 0; i < a->records_len; i++)
+		if (strcmp(a->records[i].domain, b->records[i].domain) != 0 ||
+		    strcmp(a->records[i].value, b->records[i].value) != 0)
+			return false;
+	return true;
+}
+
+/* ---- the patch ---- */
+
+static int64_t transition_s(const struct api_condition *have, const struct api_condition *want,
+			    int64_t now_s)
+{
+	bool kept = have->present && have->status == want->status && have->transition_s >= 0;
+
+	return kept ? have->transition_s : now_s;
+}
+
+static json_t *condition_json(enum api_type type, const struct api_condition *have,
+			      const struct api_condition *want, int64_t now_s)
+{
+	json_t *json = json_object();
+	char time_text[MONO_RFC3339_LEN];
+
+	mono_rfc3339(transition_s(have, want, now_s) * 1000000, time_text);
+	jv_set_str(json, "type", api_type_name(type));
+	jv_set_str(json, "status", value_name(want->status));
+	jv_set_str(json, "reason", api_reason_name(want->reason));
+	jv_set_str(json, "message", want->message);
+	jv_set_int(json, "observedGeneration", want->observed_generation);
+	jv_set_str(json, "lastTransitionTime", time_text);
+	return json;
+}
+
+static json_t *record_json(const struct api_record *record)
+{
+	CLEANUP(mem_freep) char *name = mem_printf("%s%s", DNSNAME_CHALLENGE, record->domain);
+	json_t *json = json_object();
+
+	jv_set_str(json, "domain", record->domain);
+	jv_set_str(json, "name", name);
+	jv_set_str(json, "type", "CNAME");
+	jv_set_str(json, "value", record->value);
+	jv_set_str(json, "verification", "Unknown");
+	return json;
+}
+
+json_t *api_status_patch(const struct api_registration *have, const struct api_status *want,
+			 int64_t now_s)
+{
+	json_t *patch = json_object();
+	json_t *status = jv_ensure_object(patch, "status");
+	json_t *conditions = json_array();
+	json_t *records = json_array();
+	size_t i;
+
+	for (i = 0; i < API_TYPES; i++)
+		if (want->conditions[i].present)
+			jv_append(conditions,
+				  condition_json((enum api_type)i, &have->status.conditions[i],
+						 &want->conditions[i], now_s));
+	for (i = 0; i < want->records_len; i++)
+		jv_append(records, record_json(&want->records[i]));
+	jv_set_str(jv_ensure_object(patch, "metadata"), "resourceVersion", have->resource_version);
+	jv_set_int(status, "observedGeneration", want->observed_generation);
+	jv_set(status, "conditions", conditions);
+	jv_set(status, "records", records);
+	return patch;
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ledger/ledger.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "jv/jv.h"
+#include "ledger/ledger_impl.h"
+
+/* ---- opening ---- */
+
+static const struct ledger_value *find_value(const struct ledger *ledger, const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < ledger->values_len; i++)
+		if (strcmp(ledger->values[i].key, key) == 0)
+			return &ledger->values[i];
+	return NULL;
+}
+
+static int open_own(struct ledger *ledger, struct err *err)
+{
+	const struct ledger_value *value = find_value(ledger, LEDGER_OWN_KEY);
+
+	if (!value) {
+		ledger->own = ledger_own_new();
+		return 0;
+	}
+	ledger->ours = true;
+	ledger->own = jv_parse_exact(value->data, value->len, err);
+	if (!ledger->own)
+		return err_wrap(err, "%s cannot be read", LEDGER_OWN_KEY);
+	return ledger_own_check(ledger->own, err);
+}
+
+static size_t own_size_bound(const struct ledger *ledger)
+{
+	const struct ledger_value *value = find_value(ledger, LEDGER_OWN_KEY);
+
+	return ledger_growth(ledger->own, value ? value->len : 0) + ledger_claims_size(ledger->own);
+}
+
+struct ledger *ledger_open(const struct ledger_value *values, size_t len, struct err *err)
+{
+	CLEANUP(ledger_freep) struct ledger *ledger = mem_zalloc(sizeof(*ledger));
+	size_t i;
+
+	ledger->values = values;
+	ledger->values_len = len;
+	if (open_own(ledger, err))
+		return NULL;
+	for (i = 0; i < len; i++)
+		ledger->size_bound += values[i].len;
+	ledger->size_bound += own_size_bound(ledger);
+	return TAKE(ledger);
+}
+
+void ledger_free(struct ledger *ledger)
+{
+	size_t i;
+
+	if (!ledger)
+		return;
+	for (i = 0; i < ledger->docs_len; i++) {
+		free(ledger->docs[i].key);
+		json_decref(ledger->docs[i].accounts);
+	}
+	free(ledger->docs);
+	json_decref(ledger->own);
+	free(ledger);
+}
+
+void ledger_freep(struct ledger **ledger)
+{
+	ledger_free(*ledger);
+}
+
+static struct ledger_doc *find_doc(const struct ledger *ledger, const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < ledger->docs_len; i++)
+		if (strcmp(ledger->docs[i].key, key) == 0)
+			return &ledger->docs[i];
+	return NULL;
+}
+
+struct ledger_doc *ledger_doc(const struct ledger *ledger, const char *key)
+{
+	struct ledger_doc *doc = find_doc(ledger, key);
+
+	assert(doc);
+	return doc;
+}
+
+/* Absent, empty and null are all no accounts; Go reads null so. */
+static json_t *parse_accounts(const struct ledger_value *value, struct err *err)
+{
+	CLEANUP(jv_freep) json_t *accounts = NULL;
+
+	if (!value || value->len == 0)
+		return json_object();
+	accounts = jv_parse_exact(value->data, value->len, err);
+	if (!accounts)
+		return NULL;
+	if (json_is_null(accounts))
+		return json_object();
+	return ledger_accounts_check(accounts, err) ? NULL : TAKE(accounts);
+}
+
+int ledger_use(struct ledger *ledger, const char *key, struct err *err)
+{
+	const struct ledger_value *value = find_value(ledger, key);
+	json_t *accounts;
+
+	if (find_doc(ledger, key))
+		return 0;
+	if (strcmp(key, LEDGER_OWN_KEY) == 0)
+		return err_set(err, ERR_INVALID, 0, "%s is the operator's own", key);
+	accounts = parse_accounts(value, err);
+	if (!accounts)
+		return err_wrap(err, "%s cannot be read as accounts", key);
+	ledger->size_bound += ledger_growth(accounts, value ? value->len : 0);
+	ledger->docs = mem_resize(ledger->docs, ledger->docs_len + 1, sizeof(*ledger->docs));
+	ledger->docs[ledger->docs_len++] =
+		(struct ledger_doc){.key = mem_strdup(key), .accounts = accounts};
+	return 0;
+}
+
+/* ---- asking ---- */
+
+bool ledger_is_ours(const struct ledger *ledger)
+{
+	return ledger->ours;
+}
+
+bool ledger_has_account(const struct ledger *ledger, const char *key)
+{
+	json_t *accounts = ledger_doc(ledger, key)->accounts;
+	const char *domain;
+	json_t *entry;
+
+	json_object_foreach(accounts, domain, entry)
+		if (ledger_account_complete(entry))
+			return true;
+	return false;
+}
+
+json_t *ledger_record(const struct ledger *ledger, const char *key, const char *domain)
+{
+	return json_object_get(json_object_get(jv_object(ledger->own, "keys"), key), domain);
+}
+
+const char *ledger_domain_name(const char *domain)
+{
+	return dnsname_is_hostname(domain) ? domain : "a domain";
+}
+
+static enum ledger_origin origin_of(const json_t *record)
+{
+	const char *origin = jv_str(record, "origin");
+
+	if (strcmp(origin, "registered") == 0)
+		return LEDGER_REGISTERED;
+	return strcmp(origin, "adopted") == 0 ? LEDGER_ADOPTED : LEDGER_NONE;
+}
+
+static int64_t clamp(int64_t value, int64_t low, int64_t high)
+{
+	if (value < low)
+		return low;
+	return value > high ? high : value;
+}
+
+static const char *owner_name(const struct ledger *ledger, const char *uid)
+{
+	const char *name =
+		json_string_value(json_object_get(jv_object(ledger->own, "owners"), uid));
+
+	return name ? name : "";
+}
+
+void ledger_look(const struct ledger *ledger, const char *key, const char *domain,
+		 struct ledger_entry *ret_entry)
+{
+	json_t *entry = json_object_get(ledger_doc(ledger, key)->accounts, domain);
+	const json_t *record = ledger_record(ledger, key, domain);
+	const char *owner = jv_str(record, "owner");
+
+	*ret_entry = (struct ledger_entry){
+		.present = json_is_object(entry),
+		.complete = ledger_account_complete(entry),
+		.fulldomain = ledger_account_text(entry, "fulldomain"),
+		.server_url = ledger_account_text(entry, "server_url"),
+		.origin = origin_of(record),
+		.owner = owner,
+		.owner_name = owner_name(ledger, owner),
+		.host = jv_str(record, "host"),
+		.uncertain = jv_int(record, "uncertain", 0),
+		.nonce = jv_str(record, "claim.nonce"),
+		.holder = jv_str(record, "claim.holder"),
+		.claim_host = jv_str(record, "claim.host"),
+		.timeout_s = clamp(jv_int(record, "claim.timeoutSeconds", 0), 1, 300),
+		.attempt = jv_int(record, "claim.attempt", 0),
+	};
+}
+
+/* ---- the result ---- */
+
+size_t ledger_size_bound(const struct ledger *ledger)
+{
+	return ledger->size_bound;
+}
+
+bool ledger_changed(const struct ledger *ledger)
+{
+	size_t i;
+
+	for (i = 0; i < ledger->docs_len; i++)
+		if (ledger->docs[i].changed)
+			return true;
+	return ledger->own_changed;
+}
+
+static void add_value(struct ledger_value **values, size_t *len, const char *key, const json_t *doc)
+{
+	struct ledger_value value = {.key = mem_strdup(key)};
+
+	value.data = jv_text(doc, &value.len);
+	*values = mem_resize(*values, *len + 1, sizeof(**values));
+	(*values)[(*len)++] = value;
+}
+
+size_t ledger_write(const struct ledger *ledger, struct ledger_value **ret_values)
+{
+	struct ledger_value *values = NULL;
+	size_t len = 0;
+	size_t i;
+
+	for (i = 0; i < ledger->docs_len; i++)
+		if (ledger->docs[i].changed)
+			add_value(&values, &len, ledger->docs[i].key, ledger->docs[i].accounts);
+	if (ledger->own_changed)
+		add_value(&values, &len, LEDGER_OWN_KEY, ledger->own);
+	*ret_values = values;
+	return len;
+}
+
+void ledger_values_free(struct ledger_value *values, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		free(values[i].key);
+		mem_wipe_free(values[i].data, values[i].len);
+	}
+	free(values);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEDGER_H
+#define LEDGER_H
+
+/*
+ * The two documents in a Secret, and every edit that we make to them. Pure: bytes in, bytes out.
+ *
+ * data[<key>] is the public one, which cert-manager, lego and others read: domain -> account. Its
+ * fields are matched as Go's encoding/json does (any case, the last one wins, null is nothing);
+ * what is not ours keeps its meaning, and a document that cannot be kept so is refused.
+ *
+ * data["acme-dns-operator.json"] is our own:
+ *
+ *	{ "version": 1, "created": true, "owners": { <uid>: <name> },
+ *	  "keys": { <key>: { <domain>: { "owner": <uid>, "host": <URL>,
+ *	      "origin": "registered" | "adopted", "uncertain": 0,
+ *	      "claim": { "nonce", "holder", "owner", "host", "timeoutSeconds", "attempt" } } } } }
+ *
+ * "claim" is the right to one POST /register, written before it is sent. "uncertain" counts the
+ * POSTs of which nobody knows whether they made an account, and the accounts thrown away. Members
+ * that we do not know are kept; another version is refused.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "acmedns/acmedns.h"
+#include "base/attr.h"
+#include "base/err.h"
+
+#define LEDGER_OWN_KEY	  "acme-dns-operator.json"
+#define LEDGER_MAX_SECRET (1024 * 1024) /* the API server's limit on all values together */
+
+struct ledger;
+
+/* One value of a Secret's data, decoded from base64. */
+struct ledger_value {
+	char *key;
+	char *data;
+	size_t len;
+};
+
+/* All lent for the ledger's life. ERR_INVALID when our own document cannot be read. */
+struct ledger *ledger_open(const struct ledger_value *values, size_t len,
+			   struct err *err) MUST_CHECK;
+void ledger_free(struct ledger *ledger); /* NULL is fine */
+void ledger_freep(struct ledger **ledger);
+
+/* Opens the public document under a key; needed before anything else is asked of that key.
+ * ERR_INVALID says why it cannot be read, or not be kept; then nothing may be written to it. The
+ * key of our own document is refused. */
+int ledger_use(struct ledger *ledger, const char *key, struct err *err) MUST_CHECK;
+
+/* The Secret holds a document of ours: it needs no adoption. */
+bool ledger_is_ours(const struct ledger *ledger);
+/* The public document holds at least one whole account: it may be adopted unasked. */
+bool ledger_has_account(const struct ledger *ledger, const char *key);
+
+enum ledger_origin { LEDGER_NONE, LEDGER_REGISTERED, LEDGER_ADOPTED };
+
+/* What the documents say of one domain. Strings are lent until the next edit; "" = not said. */
+struct ledger_entry {
+	bool present;  /* the public document has an entry */
+	bool complete; /* with all of username, password, subdomain, fulldomain as strings */
+	const char *fulldomain;
+	const char *server_url;
+	/* ours */
+	enum ledger_origin origin;
+	const char *owner;	/* uid */
+	const char *owner_name; /* "" when the owner is not named */
+	const char *host;
+	int64_t uncertain;
+	/* the claim; nonce "" = none */
+	const char *nonce;
+	const char *holder;
+	const char *claim_host;
+	int64_t timeout_s; /* clamped to 1..300 */
+	int64_t attempt;
+};
+
+void ledger_look(const struct ledger *ledger, const char *key, const char *domain,
+		 struct ledger_entry *ret_entry);
+
+/* ---- edits: one that changes nothing leaves ledger_changed() as it was ---- */
+
+struct ledger_owner {
+	const char *uid;
+	const char *name;
+};
+
+struct ledger_claim {
+	const char *nonce;
+	const char *holder;
+	const char *host;
+	int64_t timeout_s;
+	/* The claim that this one replaces may have made an account: it is counted. */
+	bool after_uncertain;
+};
+
+void ledger_set_created(struct ledger *ledger);
+/* The domain is owner's from now on; an owner without any domain is forgotten. */
+void ledger_set_owner(struct ledger *ledger, const char *key, const char *domain,
+		      const struct ledger_owner *owner);
+/* Takes an existing entry as an account at host. The public document stays as it is. */
+void ledger_adopt(struct ledger *ledger, const char *key, const char *domain, const char *host);
+void ledger_claim(struct ledger *ledger, const char *key, const char *domain,
+		  const struct ledger_owner *owner, const struct ledger_claim *claim);
+/* Writes an account as the domain's entry and ends its claim. */
+void ledger_store(struct ledger *ledger, const char *key, const char *domain, const char *host,
+		  const struct acmedns_account *account);
+/* The domain under key whose claim has this nonce and comes at or after position *at (0 to
+ * begin); *at moves behind it. NULL when there is none. Edits in between are fine: no record ever
+ * moves or goes, so the domain is lent for the ledger's life. */
+const char *ledger_next_claimed(const struct ledger *ledger, const char *key, const char *nonce,
+				size_t *at);
+/* Gives domain a copy of the entry of another one, which has a record (accountPolicy Shared). */
+void ledger_share(struct ledger *ledger, const char *key, const char *from, const char *domain);
+/* Counts an account thrown away; ends the claim if it has this nonce. */
+void ledger_discard(struct ledger *ledger, const char *key, const char *domain, const char *nonce);
+
+/* ---- the result ---- */
+
+/* No smaller than the sum of all values' bytes after the edits, and after the accounts that the
+ * claims in our document may bring (their allowfrom apart). */
+size_t ledger_size_bound(const struct ledger *ledger);
+/* What a claim for the domain, and the account that follows it, may add at most; allow_from_len:
+ * bytes of the account's allowfrom as JSON. */
+size_t ledger_claim_size(const char *domain, const char *host, size_t allow_from_len);
+
+bool ledger_changed(const struct ledger *ledger);
+/* The values that changed; *ret_values is freed by ledger_values_free(). */
+size_t ledger_write(const struct ledger *ledger, struct ledger_value **ret_values);
+void ledger_values_free(struct ledger_value *values, size_t len); /* wipes */
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEDGER_IMPL_H
+#define LEDGER_IMPL_H
+
+#include <jansson.h>
+
+#include "ledger/ledger.h"
+
+struct ledger_doc {
+	char *key;
+	json_t *accounts;
+	bool changed;
+};
+
+struct ledger {
+	const struct ledger_value *values; /* lent */
+	size_t values_len;
+	json_t *own;
+	bool ours; /* own was in the Secret */
+	bool own_changed;
+	struct ledger_doc *docs;
+	size_t docs_len;
+	size_t size_bound; /* grows only */
+};
+
+/* The document opened under key; asserts that ledger_use() was called. */
+struct ledger_doc *ledger_doc(const struct ledger *ledger, const char *key);
+/* Our record of a domain; NULL when there is none. */
+json_t *ledger_record(const struct ledger *ledger, const char *key, const char *domain);
+/* The domain, or what to call it in a message when it is no host name. */
+const char *ledger_domain_name(const char *domain);
+
+/* ---- ledger_own.c: our own document ---- */
+
+json_t *ledger_own_new(void);
+/* ERR_INVALID unless it is of our version, and whatever we read by name has the type we expect. */
+int ledger_own_check(const json_t *own, struct err *err);
+
+/* ---- ledger_account.c: one entry of the public document, read as Go would ---- */
+
+/* "" unless the field is a string, and one without a NUL inside. */
+const char *ledger_account_text(json_t *entry, const char *name);
+bool ledger_account_complete(json_t *entry);
+/* ERR_INVALID unless Go could decode every entry of the document. */
+int ledger_accounts_check(json_t *accounts, struct err *err);
+json_t *ledger_account_json(const struct acmedns_account *account, const char *server_url);
+
+/* ---- ledger_size.c: how large the values may get ---- */
+
+/* As jv_text() would write it. */
+size_t ledger_text_size(const json_t *doc);
+/* What a document adds by being written anew, beyond the len bytes that it takes now. */
+size_t ledger_growth(const json_t *doc, size_t len);
+/* An account in the public document, with an empty allowfrom, at most. */
+size_t ledger_account_size(const char *domain, const char *host);
+/* The accounts that the claims in our document may bring. */
+size_t ledger_claims_size(const json_t *own);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "jv/jv.h"
+#include "ledger/ledger_impl.h"
+
+#define VERSION 1
+
+json_t *ledger_own_new(void)
+{
+	json_t *own = json_object();
+
+	jv_set_int(own, "version", VERSION);
+	(void)jv_ensure_object(own, "owners");
+	(void)jv_ensure_object(own, "keys");
+	return own;
+}
+
+/* Absent is fine in the next three, and so is null. */
+static bool is_text(const json_t *object, const char *name)
+{
+	const json_t *value = jv_get(object, name);
+	const char *text = json_string_value(value);
+
+	return !value || (text && strlen(text) == json_string_length(value));
+}
+
+static bool is_count(const json_t *object, const char *name)
+{
+	const json_t *value = jv_get(object, name);
+
+	return !value || (json_is_integer(value) && json_integer_value(value) >= 0);
+}
+
+static bool is_claim(const json_t *claim)
+{
+	return !claim ||
+	       (json_is_object(claim) && is_text(claim, "nonce") && is_text(claim, "holder") &&
+		is_text(claim, "owner") && is_text(claim, "host") &&
+		is_count(claim, "timeoutSeconds") && is_count(claim, "attempt"));
+}
+
+static bool is_record(const json_t *record)
+{
+	const char *origin = jv_str(record, "origin");
+
+	return json_is_object(record) && is_text(record, "owner") && is_text(record, "host") &&
+	       is_text(record, "origin") && is_count(record, "uncertain") &&
+	       is_claim(jv_get(record, "claim")) &&
+	       (!*origin || strcmp(origin, "registered") == 0 || strcmp(origin, "adopted") == 0);
+}
+
+static int damaged(struct err *err, const char *what)
+{
+	return err_set(err, ERR_INVALID, 0, "%s is damaged: %s", LEDGER_OWN_KEY, what);
+}
+
+static int check_owners(json_t *owners, struct err *err)
+{
+	const char *uid;
+	json_t *name;
+
+	if (!owners)
+		return damaged(err, "it lacks owners");
+	json_object_foreach(owners, uid, name)
+		if (!json_is_string(name))
+			return damaged(err, "an owner has no name");
+	return 0;
+}
+
+static int check_keys(json_t *keys, struct err *err)
+{
+	const char *key;
+	const char *domain;
+	json_t *records;
+	json_t *record;
+
+	if (!keys)
+		return damaged(err, "it lacks keys");
+	json_object_foreach(keys, key, records) {
+		if (!json_is_object(records))
+			return damaged(err, "a key holds no records");
+		json_object_foreach(records, domain, record)
+			if (!is_record(record))
+				return err_set(err, ERR_INVALID, 0,
+					       "%s is damaged: the record of %s", LEDGER_OWN_KEY,
+					       ledger_domain_name(domain));
+	}
+	return 0;
+}
+
+int ledger_own_check(const json_t *own, struct err *err)
+{
+	if (jv_int(own, "version", 0) != VERSION)
+		return err_set(err, ERR_INVALID, 0,
+			       "%s has a version that this operator does not know", LEDGER_OWN_KEY);
+	if (check_owners(jv_object(own, "owners"), err))
+		return -1;
+	return check_keys(jv_object(own, "keys"), err);
+}
