@@ -41,6 +41,13 @@ static void add_timer(struct event *event, int64_t delay_ms)
 	evtimer_add(event, &delay);
 }
 
+static bool may_run(const struct workq *queue)
+{
+	return queue->ready_len && !queue->paused &&
+	       (!queue->options.max_running ||
+		queue->running_len < (size_t)queue->options.max_running);
+}
+
 /* Sets the next turn. Through the timers even when it is at once, so that the loop looks at
  * everything else in between. */
 static void plan_turn(struct workq *queue)
@@ -51,7 +58,7 @@ static void plan_turn(struct workq *queue)
 
 	if (queue->in_turn) /* it does this at its end */
 		return;
-	if (queue->ready_len && !queue->paused)
+	if (may_run(queue))
 		turn_ms = 0;
 	if (turn_ms == queue->turn_ms)
 		return;
@@ -186,7 +193,7 @@ static void on_turn(evutil_socket_t fd, short what, void *ctx)
 	queue->in_turn = true;
 	fire_timers(queue);
 	for (int i = 0; i < queue->options.keys_per_turn; i++) {
-		if (!queue->ready_len || queue->paused || (i > 0 && workq_now_us() >= end_us))
+		if (!may_run(queue) || (i > 0 && workq_now_us() >= end_us))
 			break;
 		run_next(queue);
 	}

@@ -34,6 +34,7 @@ struct workq_options {
 	const char *name;	 /* the controller's, for metrics; static */
 	int64_t backoff_base_ms; /* 0: 5 */
 	int64_t backoff_max_ms;	 /* 0: 1000000 */
+	int max_running;	 /* keys between handler and done; 0: no limit */
 	int keys_per_turn;	 /* 0: 64 */
 	int64_t ms_per_turn;	 /* 0: 5 */
 	struct metrics *metrics; /* NULL: none; controller-runtime's workqueue_* names */
@@ -41,11 +42,11 @@ struct workq_options {
 
 struct workq *workq_new(struct event_base *base, const struct workq_options *options,
 			workq_handler_fn *handler, void *ctx);
-void workq_free(struct workq *queue);
+void workq_free(struct workq *queue); /* not from inside the handler; NULL is fine */
 
 void workq_add(struct workq *queue, const char *key, enum workq_priority priority);
-/* At now + delay_ms at the latest; a later time than one already set for the key changes nothing.
- * delay_ms <= 0 adds at once (with high priority). */
+/* Adds with high priority at now + delay_ms at the latest; a later time than one already set for
+ * the key changes nothing. delay_ms <= 0 adds at once. */
 void workq_add_after(struct workq *queue, const char *key, int64_t delay_ms);
 /* After the key's backoff: base x 2^failures, capped, plus up to its half at random; counts a
  * failure. */

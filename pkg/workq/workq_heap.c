@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdlib.h>
-
 #include "workq/workq_impl.h"
+
+#include <stdlib.h>
 
 /* A binary heap in an array from 1: the children of i are 2i and 2i + 1. */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <time.h>
-
 #include "workq/workq_impl.h"
+
+#include <time.h>
 
 /* Names, labels, buckets and priorities are controller-runtime's, so that its dashboards work. */
 
@@ -19,12 +19,12 @@ static struct metrics_family *declare(struct metrics *metrics, enum metrics_type
 				      const char *name, const char *help)
 {
 	const struct metrics_desc desc = {
-	    .type = type,
-	    .name = name,
-	    .help = help,
-	    .labels = {"name", "controller"},
-	    .buckets = buckets,
-	    .buckets_len = ARRAY_LEN(buckets),
+		.type = type,
+		.name = name,
+		.help = help,
+		.labels = {"name", "controller"},
+		.buckets = buckets,
+		.buckets_len = ARRAY_LEN(buckets),
 	};
 
 	return metrics_declare(metrics, &desc);
@@ -33,10 +33,10 @@ static struct metrics_family *declare(struct metrics *metrics, enum metrics_type
 static struct metrics_family *declare_depth(struct metrics *metrics)
 {
 	const struct metrics_desc desc = {
-	    .type = METRICS_GAUGE,
-	    .name = "workqueue_depth",
-	    .help = "Keys that are ready to be worked on.",
-	    .labels = {"name", "controller", "priority"},
+		.type = METRICS_GAUGE,
+		.name = "workqueue_depth",
+		.help = "Keys that are ready to be worked on.",
+		.labels = {"name", "controller", "priority"},
 	};
 
 	return metrics_declare(metrics, &desc);
@@ -57,8 +57,8 @@ void workq_stats_init(struct workq_stats *stats, struct metrics *metrics, const 
 	stats->unfinished = declare(metrics, METRICS_GAUGE, "workqueue_unfinished_work_seconds",
 				    "Sum of the ages of the work that goes on.");
 	stats->longest =
-	    declare(metrics, METRICS_GAUGE, "workqueue_longest_running_processor_seconds",
-		    "Age of the oldest work that goes on.");
+		declare(metrics, METRICS_GAUGE, "workqueue_longest_running_processor_seconds",
+			"Age of the oldest work that goes on.");
 	workq_stats_depth(stats, WORKQ_LOW, 0);
 	workq_stats_depth(stats, WORKQ_HIGH, 0);
 	metrics_add(stats->adds, stats->labels, 0);

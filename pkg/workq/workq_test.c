@@ -212,6 +212,21 @@ static void test_pause_stops_at_once(void **state)
 	assert_log(f, "a b ");
 }
 
+static void test_so_many_run_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, (struct workq_options){.max_running = 2});
+	f->keep_running = true;
+	workq_add(f->queue, "a", WORKQ_LOW);
+	workq_add(f->queue, "b", WORKQ_LOW);
+	workq_add(f->queue, "c", WORKQ_LOW);
+	workq_resume(f->queue);
+	assert_log(f, "a b ");
+	workq_done(f->queue, "b");
+	assert_log(f, "a b c ");
+}
+
 static void log_tick(evutil_socket_t fd, short what, void *ctx)
 {
 	struct fixture *f = ctx;
@@ -390,7 +405,7 @@ static void test_metrics(void **state)
 	assert_written(f,
 		       "workqueue_depth{name=\"things\",controller=\"things\",priority=\"0\"} 1\n");
 	assert_written(
-	    f, "workqueue_depth{name=\"things\",controller=\"things\",priority=\"-100\"} 1\n");
+		f, "workqueue_depth{name=\"things\",controller=\"things\",priority=\"-100\"} 1\n");
 	f->busy_ms = 2;
 	workq_resume(f->queue);
 	assert_log(f, "a b ");
@@ -426,25 +441,26 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-	    TEST(test_starts_paused),
-	    TEST(test_never_called_from_inside_an_add),
-	    TEST(test_queued_once),
-	    TEST(test_high_priority_first_then_in_order),
-	    TEST(test_add_raises_priority),
-	    TEST(test_added_while_running_runs_again_after_done),
-	    TEST(test_dirty_key_has_the_priority_of_its_adds),
-	    TEST(test_pause_stops_at_once),
-	    TEST(test_budget_of_keys),
-	    TEST(test_budget_of_time),
-	    TEST(test_delayed_in_the_order_of_their_times),
-	    TEST(test_earlier_time_wins),
-	    TEST(test_time_passing_while_running_marks_dirty),
-	    TEST(test_many_timed_keys_run_once_each),
-	    TEST(test_backoff_counts_failures),
-	    TEST(test_backoff_grows),
-	    TEST(test_backoff_is_capped),
-	    TEST(test_metrics),
-	    TEST(test_metrics_of_unfinished_work),
+		TEST(test_starts_paused),
+		TEST(test_never_called_from_inside_an_add),
+		TEST(test_queued_once),
+		TEST(test_high_priority_first_then_in_order),
+		TEST(test_add_raises_priority),
+		TEST(test_added_while_running_runs_again_after_done),
+		TEST(test_dirty_key_has_the_priority_of_its_adds),
+		TEST(test_pause_stops_at_once),
+		TEST(test_so_many_run_at_once),
+		TEST(test_budget_of_keys),
+		TEST(test_budget_of_time),
+		TEST(test_delayed_in_the_order_of_their_times),
+		TEST(test_earlier_time_wins),
+		TEST(test_time_passing_while_running_marks_dirty),
+		TEST(test_many_timed_keys_run_once_each),
+		TEST(test_backoff_counts_failures),
+		TEST(test_backoff_grows),
+		TEST(test_backoff_is_capped),
+		TEST(test_metrics),
+		TEST(test_metrics_of_unfinished_work),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
