@@ -78,6 +78,12 @@ static void forget(struct events *events, struct seen *seen)
 	free(seen);
 }
 
+static void forget_oldest(struct events *events)
+{
+	assert(!events->seen->hh.prev);
+	forget(events, events->seen);
+}
+
 /* One that did not come to be: the next alike is tried as a new one. */
 static void forget_name(struct events *events, const char *event_name)
 {
@@ -85,8 +91,10 @@ static void forget_name(struct events *events, const char *event_name)
 	struct seen *next;
 
 	HASH_ITER(hh, events->seen, seen, next) {
-		if (strcmp(seen->event_name, event_name) == 0)
-			forget(events, seen);
+		if (strcmp(seen->event_name, event_name) != 0)
+			continue;
+		forget(events, seen);
+		return;
 	}
 }
 
@@ -96,7 +104,7 @@ static struct seen *find_seen(struct events *events, const char *key)
 	struct seen *seen;
 
 	while (events->seen && now_ms - events->seen->since_ms >= SAME_MS)
-		forget(events, events->seen);
+		forget_oldest(events);
 	HASH_FIND_STR(events->seen, key, seen);
 	return seen;
 }
@@ -108,7 +116,7 @@ static void remember(struct events *events, const char *key, const char *namespa
 	struct seen *seen = mem_zalloc(sizeof(*seen) + len + 1);
 
 	if (HASH_COUNT(events->seen) >= MAX_SEEN)
-		forget(events, events->seen);
+		forget_oldest(events);
 	memcpy(seen->key, key, len);
 	seen->namespace = mem_strdup(namespace);
 	seen->event_name = mem_strdup(event_name);
@@ -301,7 +309,7 @@ void events_free(struct events *events)
 	while (events->queue)
 		pop(events);
 	while (events->seen)
-		forget(events, events->seen);
+		forget_oldest(events);
 	mem_freep(&events->options.controller);
 	mem_freep(&events->options.instance);
 	free(events);
@@ -333,6 +341,7 @@ static json_t *new_body(const struct events *events, const struct events_object 
 	return body;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): six parameters, each of another kind */
 void events_emit(struct events *events, const struct events_object *about, bool warning,
 		 const char *reason, const char *action, const char *note)
 {

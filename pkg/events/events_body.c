@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "events/events_impl.h"
+
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/mono.h"
 #include "base/rnd.h"
-#include "events/events_impl.h"
 #include "jv/jv.h"
 
 #define MAX_NAME    253
@@ -24,13 +25,17 @@ char *events_cut(const char *text, size_t max)
 	size_t len = strnlen(text, max + 1);
 	char *copy;
 
-	if (len > max)
-		for (len = max; len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80; len--)
-			continue;
+	if (len > max) {
+		len = max;
+		while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
+			len--;
+	}
 	copy = mem_dup(text, len);
-	if (!is_utf8(copy, len))
-		for (size_t i = 0; i < len; i++)
-			copy[i] = (unsigned char)copy[i] < 0x80 ? copy[i] : '?';
+	if (is_utf8(copy, len))
+		return copy;
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)copy[i] >= 0x80)
+			copy[i] = '?';
 	return copy;
 }
 

@@ -83,7 +83,7 @@ static int set_up(void **state)
 
 	(void)alarm(30); /* for a test that waits in vain */
 	f->fail_body = "{}";
-	assert_int_equal(pipe2(f->log_pipe, O_NONBLOCK), 0);
+	assert_int_equal(pipe2(f->log_pipe, O_NONBLOCK | O_CLOEXEC), 0);
 	log_setup_fd(f->log_pipe[1]);
 	f->base = event_base_new();
 	httpd_peer_start(&f->peer, f->base, respond, f);
@@ -358,12 +358,12 @@ static void test_dropped_after_a_few_tries(void **state)
 static void test_not_tried_again(void **state)
 {
 	static const struct {
-		int status;
 		const char *body;
+		int status;
 		int logged;
 	} cases[] = {
-		{400, "{}", 1},	       {403, "{}", 1}, {422, "{}", 0}, /* logged at powers of two */
-		{403, TERMINATING, 0}, {404, "{}", 0}, {409, "{}", 0},
+		{"{}", 400, 1},	       {"{}", 403, 1}, {"{}", 422, 0}, /* logged at powers of two */
+		{TERMINATING, 403, 0}, {"{}", 404, 0}, {"{}", 409, 0},
 	};
 	struct fixture *f = *state;
 

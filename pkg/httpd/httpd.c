@@ -102,13 +102,8 @@ static void send_answer(struct evhttp_request *req, const struct answer *answer)
 static void on_request(struct evhttp_request *req, void *ctx)
 {
 	CLEANUP(answer_donep) struct answer answer = {.body = BUF_INIT(MAX_ANSWER)};
-	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
 
-	/* evhttp brings a request it could not read without a URI. */
-	if (uri)
-		fill(ctx, uri, &answer);
-	else
-		plain(&answer, HTTP_BADREQUEST, "bad request\n");
+	fill(ctx, evhttp_request_get_evhttp_uri(req), &answer);
 	send_answer(req, &answer);
 }
 
@@ -156,29 +151,29 @@ void httpd_free(struct httpd *httpd)
 
 int httpd_port(const struct httpd *httpd)
 {
-	struct sockaddr_storage address = {0};
+	union {
+		struct sockaddr any;
+		struct sockaddr_in ipv4;
+		struct sockaddr_in6 ipv6;
+	} address = {0};
 	socklen_t len = sizeof(address);
-	struct sockaddr_in6 ipv6;
-	struct sockaddr_in ipv4;
+	int failed = getsockname(evconnlistener_get_fd(httpd->listener), &address.any, &len);
 
-	if (getsockname(evconnlistener_get_fd(httpd->listener), (struct sockaddr *)&address,
-			&len) != 0)
-		return 0;
-	memcpy(&ipv4, &address, sizeof(ipv4));
-	memcpy(&ipv6, &address, sizeof(ipv6));
-	return ntohs(address.ss_family == AF_INET6 ? ipv6.sin6_port : ipv4.sin_port);
+	assert(!failed);
+	return ntohs(address.any.sa_family == AF_INET6 ? address.ipv6.sin6_port
+						       : address.ipv4.sin_port);
 }
 
 void httpd_page(struct httpd *httpd, const char *path, const char *content_type,
-		httpd_page_fn *write, void *ctx)
+		httpd_page_fn *page, void *ctx)
 {
-	struct page *page = mem_zalloc(sizeof(*page));
+	struct page *added = mem_zalloc(sizeof(*added));
 
-	page->path = mem_strdup(path);
-	page->content_type = content_type;
-	page->write = write;
-	page->ctx = ctx;
-	LL_PREPEND(httpd->pages, page);
+	added->path = mem_strdup(path);
+	added->content_type = content_type;
+	added->write = page;
+	added->ctx = ctx;
+	LL_PREPEND(httpd->pages, added);
 }
 
 void httpd_check(struct httpd *httpd, const char *path, const char *name, httpd_check_fn *check,

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "httpd/httpd_impl.h"
+
 #include <event2/http.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +8,6 @@
 #include <utlist.h>
 
 #include "base/mem.h"
-#include "httpd/httpd_impl.h"
 
 struct httpd_check {
 	char *path;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "httpd/httpd_impl.h"
+
 #include <assert.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
@@ -7,7 +9,6 @@
 
 #include "base/mem.h"
 #include "base/mono.h"
-#include "httpd/httpd_impl.h"
 
 #define MAX_CONNECTIONS 64
 #define MAX_AGE_MS	60000

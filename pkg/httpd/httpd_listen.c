@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "httpd/httpd_impl.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "httpd/httpd_impl.h"
 
 #define BACKLOG 64
 
@@ -47,9 +48,9 @@ static struct evconnlistener *bind_to(struct event_base *base, int family, const
 				      const char *port)
 {
 	const struct addrinfo hints = {
-	    .ai_family = family,
-	    .ai_socktype = SOCK_STREAM,
-	    .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
+		.ai_family = family,
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
 	};
 	CLEANUP(freeaddrinfop) struct addrinfo *info = NULL;
 
@@ -57,8 +58,8 @@ static struct evconnlistener *bind_to(struct event_base *base, int family, const
 	if (getaddrinfo(*host ? host : NULL, port, &hints, &info) != 0)
 		return NULL;
 	return evconnlistener_new_bind(
-	    base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-	    BACKLOG, info->ai_addr, (int)info->ai_addrlen);
+		base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
+		BACKLOG, info->ai_addr, (int)info->ai_addrlen);
 }
 
 struct evconnlistener *httpd_listen(struct event_base *base, const char *address, struct err *err)

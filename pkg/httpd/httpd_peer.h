@@ -68,7 +68,7 @@ static inline void httpd_peer_start(struct httpd_peer *peer, struct event_base *
 	peer->ctx = ctx;
 	peer->server = evhttp_new(base);
 	evhttp_set_allowed_methods(peer->server, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
-						     EVHTTP_REQ_PATCH);
+							 EVHTTP_REQ_PATCH);
 	evhttp_set_gencb(peer->server, httpd_peer_on_request, peer);
 	bound = evhttp_bind_socket_with_handle(peer->server, "127.0.0.1", 0);
 	if (!bound ||

@@ -2,6 +2,7 @@
 #include "httpd/httpd.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -99,9 +100,9 @@ static int tear_down(void **state)
 static struct sockaddr_in address_of(const struct fixture *f)
 {
 	return (struct sockaddr_in){
-	    .sin_family = AF_INET,
-	    .sin_port = htons((uint16_t)httpd_port(f->httpd)),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)httpd_port(f->httpd)),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 }
 
@@ -189,6 +190,16 @@ static void test_page(void **state)
 	assert_answer(f, "/hello/", "404", "not found\n");
 }
 
+static void test_connection_serves_many_requests(void **state)
+{
+	const char *text = exchange(*state, "GET /hello HTTP/1.1\r\n\r\n"
+					    "GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n");
+
+	text = strstr(text, "\r\n\r\nhello\nHTTP/1.1 200");
+	assert_non_null(text);
+	assert_non_null(strstr(text + 4, "\r\n\r\nhello\n"));
+}
+
 static void test_large_page_arrives_whole(void **state)
 {
 	struct fixture *f = *state;
@@ -244,7 +255,7 @@ static void test_head_is_capped(void **state)
 static void test_body_is_capped(void **state)
 {
 	const char *text =
-	    exchange(*state, "GET /hello HTTP/1.1\r\nContent-Length: 100000\r\n\r\n");
+		exchange(*state, "GET /hello HTTP/1.1\r\nContent-Length: 100000\r\n\r\n");
 
 	assert_memory_equal(text, "HTTP/1.1 4", 10);
 }
@@ -261,6 +272,31 @@ static void test_the_oldest_connection_makes_room(void **state)
 	assert_false(waiting[MORE_THAN_ALLOWED - 1].ended);
 	for (size_t i = 0; i < MORE_THAN_ALLOWED; i++)
 		bufferevent_free(waiting[i].stream);
+}
+
+static size_t count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	size_t count = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		count++;
+	(void)closedir(dir);
+	return count;
+}
+
+static void test_closed_connections_leave_no_socket(void **state)
+{
+	struct fixture *f = *state;
+	size_t before = count_fds();
+	int64_t limit_ms = mono_ms() + 5000;
+
+	assert_answer(f, "/hello", "200", "hello\n");
+	while (count_fds() > before) { /* until they are swept */
+		(void)event_base_loop(f->base, EVLOOP_ONCE);
+		assert_true(mono_ms() < limit_ms);
+	}
 }
 
 static void test_ended_with_open_connections(void **state)
@@ -361,21 +397,23 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-	    TEST(test_page),
-	    TEST(test_large_page_arrives_whole),
-	    TEST(test_too_large_page),
-	    TEST(test_head_has_no_body),
-	    TEST(test_other_methods_are_refused),
-	    TEST(test_bad_request),
-	    TEST(test_head_is_capped),
-	    TEST(test_body_is_capped),
-	    TEST(test_the_oldest_connection_makes_room),
-	    TEST(test_ended_with_open_connections),
-	    TEST(test_checks),
-	    TEST(test_failing_check),
-	    TEST(test_addresses),
-	    TEST(test_ipv6_address),
-	    TEST(test_address_in_use),
+		TEST(test_page),
+		TEST(test_connection_serves_many_requests),
+		TEST(test_large_page_arrives_whole),
+		TEST(test_too_large_page),
+		TEST(test_head_has_no_body),
+		TEST(test_other_methods_are_refused),
+		TEST(test_bad_request),
+		TEST(test_head_is_capped),
+		TEST(test_body_is_capped),
+		TEST(test_the_oldest_connection_makes_room),
+		TEST(test_closed_connections_leave_no_socket),
+		TEST(test_ended_with_open_connections),
+		TEST(test_checks),
+		TEST(test_failing_check),
+		TEST(test_addresses),
+		TEST(test_ipv6_address),
+		TEST(test_address_in_use),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,7 +26,7 @@ struct lease {
 	struct event *round;	      /* when the next begins */
 	struct event *deadline;	      /* while leading: the end of what the last renewal gave us */
 	struct kube_call *call;
-	bool writing;	    /* the call may make the Lease ours */
+	bool unsure;	    /* of what became of a write: the Lease may be ours */
 	bool conflicted;    /* in this round */
 	bool failing;	    /* said so in the log */
 	json_t *object;	    /* as the server last sent it */
@@ -64,18 +64,19 @@ static int64_t request_timeout_ms(const struct lease *lease)
 static void start_call(struct lease *lease, const char *verb, json_t *body, kube_done_fn *on_done)
 {
 	const struct kube_request req = {
-	    .verb = verb,
-	    .resource = &leases,
-	    .namespace = lease->options.namespace,
-	    .name = strcmp(verb, "create") == 0 ? NULL : lease->options.name,
-	    .body = body,
-	    .timeout_ms = request_timeout_ms(lease),
-	    .on_done = on_done,
-	    .ctx = lease,
+		.verb = verb,
+		.resource = &leases,
+		.namespace = lease->options.namespace,
+		.name = strcmp(verb, "create") == 0 ? NULL : lease->options.name,
+		.body = body,
+		.timeout_ms = request_timeout_ms(lease),
+		.on_done = on_done,
+		.ctx = lease,
 	};
 
 	lease->sent_ms = mono_ms();
-	lease->writing = body != NULL;
+	if (body)
+		lease->unsure = true;
 	lease->call = kube_start(lease->kube, &req);
 	json_decref(body);
 }
@@ -147,6 +148,7 @@ static void observe(struct lease *lease, json_t *object)
 		lease->seen_ms = mono_ms();
 	json_decref(lease->object);
 	lease->object = json_incref(object);
+	lease->unsure = false;
 	lease->failing = false;
 }
 
@@ -296,20 +298,19 @@ static void on_release_read(void *ctx, json_t *object, const struct err *err)
 
 void lease_release(struct lease *lease, void (*released)(void *ctx), void *ctx)
 {
-	bool write_runs = lease->call && lease->writing;
-	bool may_be_ours = lease->leading || write_runs;
+	bool leading = lease->leading;
 
 	assert(!lease->released);
 	stop(lease);
 	lease->released = released;
 	lease->released_ctx = ctx;
 	lease->release_until_ms = mono_ms() + lease->options.renew_deadline_ms;
-	if (!may_be_ours)
-		finish_release(lease);
-	else if (write_runs)
+	if (lease->unsure)
 		read_for_release(lease);
-	else
+	else if (leading)
 		give_up(lease);
+	else
+		finish_release(lease);
 }
 
 /* ---- timers ---- */
@@ -346,10 +347,10 @@ static void on_deadline(evutil_socket_t fd, short what, void *ctx)
 static struct metrics_family *declare_status(struct metrics *metrics, const char *name)
 {
 	const struct metrics_desc desc = {
-	    .type = METRICS_GAUGE,
-	    .name = "leader_election_master_status",
-	    .help = "Whether this process leads by the lease of this name.",
-	    .labels = {"name"},
+		.type = METRICS_GAUGE,
+		.name = "leader_election_master_status",
+		.help = "Whether this process leads by the lease of this name.",
+		.labels = {"name"},
 	};
 	struct metrics_family *family = metrics_declare(metrics, &desc);
 

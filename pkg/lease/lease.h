@@ -24,11 +24,11 @@ struct lease;
 
 struct lease_options {
 	const char *namespace, *name, *identity; /* copied */
-	int64_t lease_duration_ms;		 /* 15000 */
-	int64_t renew_deadline_ms;		 /* 10000 */
-	int64_t retry_period_ms;		 /* 2000 */
-	void (*on_started)(void *ctx);		 /* we lead now */
-	void (*on_lost)(void *ctx); /* we led and do not any more: called once, then nothing */
+	int64_t lease_duration_ms;		 /* usually 15000 */
+	int64_t renew_deadline_ms;		 /* usually 10000 */
+	int64_t retry_period_ms;       /* usually 2000; a candidate's is up to 2.2 times as long */
+	void (*on_started)(void *ctx); /* we lead now */
+	void (*on_lost)(void *ctx);    /* we led and do not any more: called once, then nothing */
 	void *ctx;
 	struct metrics *metrics; /* NULL: none; leader_election_master_status */
 };
@@ -44,7 +44,8 @@ bool lease_valid(const struct lease *lease);
 bool lease_is_leader(const struct lease *lease);
 
 /* Gives the lease up (holder "", duration 1 s; again on conflict, within the renew deadline),
- * then calls released: at once if it is not ours. No other handler is called any more. */
+ * then calls released: at once, from inside, if it is not ours. No other handler is called any
+ * more. */
 void lease_release(struct lease *lease, void (*released)(void *ctx), void *ctx);
 
 #endif

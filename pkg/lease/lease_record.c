@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "lease/lease_impl.h"
+
 #include <string.h>
 
 #include "base/mono.h"
 #include "jv/jv.h"
-#include "lease/lease_impl.h"
 
 bool lease_record_holds(const json_t *object, const char *identity)
 {

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "lease/lease_impl.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,15 +10,14 @@
 #include <cmocka.h>
 
 #include "jv/jv.h"
-#include "lease/lease_impl.h"
 
 #define WALL_US INT64_C(1795514400000000) /* 2026-11-24T10:00:00Z */
 
 static const struct lease_options options = {
-    .namespace = "ns",
-    .name = "operator",
-    .identity = "me",
-    .lease_duration_ms = 15000,
+	.namespace = "ns",
+	.name = "operator",
+	.identity = "me",
+	.lease_duration_ms = 15000,
 };
 
 static json_t *parse(const char *text)
@@ -42,20 +43,23 @@ static void test_is_free(void **state)
 		int64_t unchanged_ms;
 		bool is_free;
 	} cases[] = {
-	    {"{\"spec\":{\"holderIdentity\":\"you\",\"leaseDurationSeconds\":2}}",		   0,     false},
-	    {"{\"spec\":{\"holderIdentity\":\"you\",\"leaseDurationSeconds\":2}}",		   1999,	 false},
-	    {"{\"spec\":{\"holderIdentity\":\"you\",\"leaseDurationSeconds\":2}}",		   2000,	 true },
-	    {"{\"spec\":{\"holderIdentity\":\"\",\"leaseDurationSeconds\":2}}",			0,	   true },
-	    {"{\"spec\":{\"holderIdentity\":null,\"leaseDurationSeconds\":2}}",			0,	   true },
-	    {"{\"spec\":{}}",									0,	 true },
-	    {"{}",										   0,     true },
- /* one that does not say how long it lasts, lasts as long as ours */
-	    {"{\"spec\":{\"holderIdentity\":\"you\"}}",						14999, false},
-	    {"{\"spec\":{\"holderIdentity\":\"you\"}}",						15000, true },
-	    {"{\"spec\":{\"holderIdentity\":\"you\",\"leaseDurationSeconds\":-1}}",		    14999, false},
-	    {"{\"spec\":{\"holderIdentity\":\"you\",\"leaseDurationSeconds\":\"2\"}}",	       2000,  false},
-	    {"{\"spec\":{\"holderIdentity\":\"you\",\"leaseDurationSeconds\":9223372036854775807}}",
-	     15000,											 true },
+		{"{\"spec\":{\"holderIdentity\":\"you\",\"leaseDurationSeconds\":2}}", 0, false},
+		{"{\"spec\":{\"holderIdentity\":\"you\",\"leaseDurationSeconds\":2}}", 1999, false},
+		{"{\"spec\":{\"holderIdentity\":\"you\",\"leaseDurationSeconds\":2}}", 2000, true},
+		{"{\"spec\":{\"holderIdentity\":\"\",\"leaseDurationSeconds\":2}}", 0, true},
+		{"{\"spec\":{\"holderIdentity\":null,\"leaseDurationSeconds\":2}}", 0, true},
+		{"{\"spec\":{}}", 0, true},
+		{"{}", 0, true},
+		/* one that does not say how long it lasts, lasts as long as ours */
+		{"{\"spec\":{\"holderIdentity\":\"you\"}}", 14999, false},
+		{"{\"spec\":{\"holderIdentity\":\"you\"}}", 15000, true},
+		{"{\"spec\":{\"holderIdentity\":\"you\",\"leaseDurationSeconds\":-1}}", 14999,
+		 false},
+		{"{\"spec\":{\"holderIdentity\":\"you\",\"leaseDurationSeconds\":\"2\"}}", 2000,
+		 false},
+		{"{\"spec\":{\"holderIdentity\":\"you\",\"leaseDurationSeconds\":"
+		 "9223372036854775807}}",
+		 15000, true},
 	};
 
 	(void)state;
@@ -116,8 +120,8 @@ static void test_renewed(void **state)
 {
 	CLEANUP(jv_freep)
 	json_t *before =
-	    parse("{\"spec\":{\"holderIdentity\":\"me\",\"leaseDurationSeconds\":15,"
-		  "\"acquireTime\":\"x\",\"renewTime\":\"y\",\"leaseTransitions\":4}}");
+		parse("{\"spec\":{\"holderIdentity\":\"me\",\"leaseDurationSeconds\":15,"
+		      "\"acquireTime\":\"x\",\"renewTime\":\"y\",\"leaseTransitions\":4}}");
 	CLEANUP(jv_freep) json_t *after = lease_record_claimed(before, &options, WALL_US);
 
 	(void)state;
@@ -143,9 +147,9 @@ static void test_released(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_is_free), cmocka_unit_test(test_same),
-	    cmocka_unit_test(test_new),	    cmocka_unit_test(test_taken_over),
-	    cmocka_unit_test(test_renewed), cmocka_unit_test(test_released),
+		cmocka_unit_test(test_is_free), cmocka_unit_test(test_same),
+		cmocka_unit_test(test_new),	cmocka_unit_test(test_taken_over),
+		cmocka_unit_test(test_renewed), cmocka_unit_test(test_released),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,16 +151,16 @@ static int set_up(void **state)
 	struct fixture *f = mem_zalloc(sizeof(*f));
 	const struct kube_options kube_options = {.user_agent = "lease-test", .http1 = true};
 	const struct lease_options options = {
-	    .namespace = "ns",
-	    .name = "operator",
-	    .identity = "me",
-	    .lease_duration_ms = DURATION_MS,
-	    .renew_deadline_ms = DEADLINE_MS,
-	    .retry_period_ms = RETRY_MS,
-	    .on_started = on_started,
-	    .on_lost = on_lost,
-	    .ctx = f,
-	    .metrics = f->metrics = metrics_new(),
+		.namespace = "ns",
+		.name = "operator",
+		.identity = "me",
+		.lease_duration_ms = DURATION_MS,
+		.renew_deadline_ms = DEADLINE_MS,
+		.retry_period_ms = RETRY_MS,
+		.on_started = on_started,
+		.on_lost = on_lost,
+		.ctx = f,
+		.metrics = f->metrics = metrics_new(),
 	};
 	char *path;
 	struct err err;
@@ -201,7 +201,7 @@ static int tear_down(void **state)
 
 static void run_for(struct fixture *f, int ms)
 {
-	const struct timeval limit = {.tv_usec = ms * 1000};
+	const struct timeval limit = {.tv_usec = ms * 1000L};
 
 	(void)event_base_loopexit(f->base, &limit);
 	(void)event_base_dispatch(f->base);
@@ -245,20 +245,17 @@ static void test_options(void **state)
 	static const struct {
 		int64_t duration_ms, deadline_ms, retry_ms;
 	} bad[] = {
-	    {15000, 15000, 2000},
-		  {15000, 10000, 0	  },
-	     {15000, 10000, -1  },
-	    {15000, 1200,  1000},
-		  {0,     0,	 0	  },
+		{15000, 15000, 2000}, {15000, 10000, 0}, {15000, 10000, -1},
+		{15000, 1200, 1000},  {0, 0, 0},
 	};
 	struct err err;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		const struct lease_options options = {
-		    .lease_duration_ms = bad[i].duration_ms,
-		    .renew_deadline_ms = bad[i].deadline_ms,
-		    .retry_period_ms = bad[i].retry_ms,
+			.lease_duration_ms = bad[i].duration_ms,
+			.renew_deadline_ms = bad[i].deadline_ms,
+			.retry_period_ms = bad[i].retry_ms,
 		};
 
 		assert_null(lease_new(NULL, NULL, &options, &err));
@@ -606,6 +603,21 @@ static void test_release_while_a_write_runs(void **state)
 	assert_int_equal(f->started, 0);
 }
 
+static void test_release_after_a_write_of_unknown_outcome(void **state)
+{
+	struct fixture *f = *state;
+
+	f->server.lose_create_answer = true;
+	lease_start(f->lease);
+	UNTIL(f, f->server.creates);
+	run_for(f, RETRY_MS / 2); /* the answer is there, and no other request was made */
+	assert_int_equal(f->server.reads, 1);
+	lease_release(f->lease, on_released, f);
+	UNTIL(f, f->released);
+	assert_spec(f, "", 0);
+	assert_int_equal(f->started, 0);
+}
+
 static void test_free_while_a_call_runs(void **state)
 {
 	struct fixture *f = *state;
@@ -621,33 +633,34 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_options),
-	    TEST(test_creates_the_lease),
-	    TEST(test_takes_a_free_lease_at_once),
-	    TEST(test_takes_an_expired_lease),
-	    TEST(test_leaves_a_renewed_lease_alone),
-	    TEST(test_somebody_else_is_faster),
-	    TEST(test_answer_to_the_create_is_lost),
-	    TEST(test_candidate_outlives_errors),
-	    TEST(test_renews),
-	    TEST(test_somebody_else_writes_into_it),
-	    TEST(test_somebody_else_takes_it),
-	    TEST(test_deleted_lease_is_made_again),
-	    TEST(test_a_few_errors_are_outlived),
-	    TEST(test_lost_when_renewals_fail),
-	    TEST(test_lost_when_renewals_hang),
-	    TEST(test_pause_of_the_process),
-	    TEST(test_pause_while_a_renewal_runs),
-	    TEST(test_pause_while_the_first_write_runs),
-	    TEST(test_release),
-	    TEST(test_release_on_conflict),
-	    TEST(test_release_of_what_another_has),
-	    TEST(test_release_of_what_is_deleted),
-	    TEST(test_release_after_errors),
-	    TEST(test_release_gives_up),
-	    TEST(test_release_of_a_candidate),
-	    TEST(test_release_while_a_write_runs),
-	    TEST(test_free_while_a_call_runs),
+		cmocka_unit_test(test_options),
+		TEST(test_creates_the_lease),
+		TEST(test_takes_a_free_lease_at_once),
+		TEST(test_takes_an_expired_lease),
+		TEST(test_leaves_a_renewed_lease_alone),
+		TEST(test_somebody_else_is_faster),
+		TEST(test_answer_to_the_create_is_lost),
+		TEST(test_candidate_outlives_errors),
+		TEST(test_renews),
+		TEST(test_somebody_else_writes_into_it),
+		TEST(test_somebody_else_takes_it),
+		TEST(test_deleted_lease_is_made_again),
+		TEST(test_a_few_errors_are_outlived),
+		TEST(test_lost_when_renewals_fail),
+		TEST(test_lost_when_renewals_hang),
+		TEST(test_pause_of_the_process),
+		TEST(test_pause_while_a_renewal_runs),
+		TEST(test_pause_while_the_first_write_runs),
+		TEST(test_release),
+		TEST(test_release_on_conflict),
+		TEST(test_release_of_what_another_has),
+		TEST(test_release_of_what_is_deleted),
+		TEST(test_release_after_errors),
+		TEST(test_release_gives_up),
+		TEST(test_release_of_a_candidate),
+		TEST(test_release_while_a_write_runs),
+		TEST(test_release_after_a_write_of_unknown_outcome),
+		TEST(test_free_while_a_call_runs),
 	};
 
 	log_setup_fd(-1);

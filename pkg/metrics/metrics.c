@@ -309,9 +309,9 @@ static void write_series(struct buf *out, const struct metrics_family *family,
 static void write_family(struct buf *out, const struct metrics_family *family)
 {
 	static const char *const types[] = {
-	    [METRICS_COUNTER] = "counter",
-	    [METRICS_GAUGE] = "gauge",
-	    [METRICS_HISTOGRAM] = "histogram",
+		[METRICS_COUNTER] = "counter",
+		[METRICS_GAUGE] = "gauge",
+		[METRICS_HISTOGRAM] = "histogram",
 	};
 
 	if (!family->series)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "metrics/metrics_impl.h"
+
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +10,6 @@
 
 #include "base/mem.h"
 #include "base/mono.h"
-#include "metrics/metrics_impl.h"
 
 struct metrics_process {
 	struct metrics_family *cpu;
@@ -94,13 +95,13 @@ struct metrics_process *metrics_process_new(struct metrics *metrics)
 	struct metrics_process *process = mem_alloc(sizeof(*process));
 
 	process->cpu = declare(metrics, METRICS_COUNTER, "process_cpu_seconds_total",
-			       "Total user and system CPU time spent in seconds.");
+			       "CPU time this process has used, user and system together.");
 	process->resident = declare(metrics, METRICS_GAUGE, "process_resident_memory_bytes",
-				    "Resident memory size in bytes.");
-	process->open_fds =
-	    declare(metrics, METRICS_GAUGE, "process_open_fds", "Number of open file descriptors.");
+				    "Memory of this process that is in RAM.");
+	process->open_fds = declare(metrics, METRICS_GAUGE, "process_open_fds",
+				    "File descriptors this process has open.");
 	metrics_set(declare(metrics, METRICS_GAUGE, "process_start_time_seconds",
-			    "Start time of the process since unix epoch in seconds."),
+			    "Unix time when this process was started."),
 		    NULL, start_time_seconds());
 	return process;
 }

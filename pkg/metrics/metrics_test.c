@@ -19,25 +19,25 @@
 static const double bounds[] = {0.1, 1, 10};
 
 static const struct metrics_desc calls = {
-    .type = METRICS_COUNTER,
-    .name = "calls_total",
-    .help = "Calls, by what came of them.",
-    .labels = {"verb", "code"},
+	.type = METRICS_COUNTER,
+	.name = "calls_total",
+	.help = "Calls, by what came of them.",
+	.labels = {"verb", "code"},
 };
 
 static const struct metrics_desc depth = {
-    .type = METRICS_GAUGE,
-    .name = "depth",
-    .help = "A back\\slash and\na line.",
+	.type = METRICS_GAUGE,
+	.name = "depth",
+	.help = "A back\\slash and\na line.",
 };
 
 static const struct metrics_desc seconds = {
-    .type = METRICS_HISTOGRAM,
-    .name = "seconds",
-    .help = "How long.",
-    .labels = {"verb"},
-    .buckets = bounds,
-    .buckets_len = ARRAY_LEN(bounds),
+	.type = METRICS_HISTOGRAM,
+	.name = "seconds",
+	.help = "How long.",
+	.labels = {"verb"},
+	.buckets = bounds,
+	.buckets_len = ARRAY_LEN(bounds),
 };
 
 struct fixture {
@@ -167,15 +167,15 @@ static void test_numbers(void **state)
 		double value;
 		const char *text;
 	} cases[] = {
-	    {0.1,		  "depth 0.1\n"		       },
-	    {1e-8,		   "depth 1e-08\n"		  },
-	    {1.0 / 3,	      "depth 0.3333333333333333\n" },
-	    {0.1 + 0.2,		"depth 0.30000000000000004\n"},
-	    {1234567,	      "depth 1234567\n"	       },
-	    {1e300,		    "depth 1e+300\n"		    },
-	    {(double)INFINITY,  "depth +Inf\n"		     },
-	    {-(double)INFINITY, "depth -Inf\n"		      },
-	    {(double)NAN,	  "depth NaN\n"		       },
+		{0.1, "depth 0.1\n"},
+		{1e-8, "depth 1e-08\n"},
+		{1.0 / 3, "depth 0.3333333333333333\n"},
+		{0.1 + 0.2, "depth 0.30000000000000004\n"},
+		{1234567, "depth 1234567\n"},
+		{1e300, "depth 1e+300\n"},
+		{(double)INFINITY, "depth +Inf\n"},
+		{-(double)INFINITY, "depth -Inf\n"},
+		{(double)NAN, "depth NaN\n"},
 	};
 	struct fixture *f = *state;
 	struct metrics_family *family = metrics_declare(f->metrics, &depth);
@@ -267,19 +267,19 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-	    TEST(test_counter),
-	    TEST(test_values_are_told_apart_by_their_edges),
-	    TEST(test_gauge_without_labels),
-	    TEST(test_label_values_are_escaped),
-	    TEST(test_histogram),
-	    TEST(test_histogram_without_labels),
-	    TEST(test_numbers),
-	    TEST(test_sorted_by_name),
-	    TEST(test_removed_series_is_gone),
-	    TEST(test_series_are_capped),
-	    TEST(test_process),
-	    TEST(test_full_buffer_is_an_error),
-	    TEST(test_without_a_registry),
+		TEST(test_counter),
+		TEST(test_values_are_told_apart_by_their_edges),
+		TEST(test_gauge_without_labels),
+		TEST(test_label_values_are_escaped),
+		TEST(test_histogram),
+		TEST(test_histogram_without_labels),
+		TEST(test_numbers),
+		TEST(test_sorted_by_name),
+		TEST(test_removed_series_is_gone),
+		TEST(test_series_are_capped),
+		TEST(test_process),
+		TEST(test_full_buffer_is_an_error),
+		TEST(test_without_a_registry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
