@@ -89,16 +89,18 @@ static int parse_name(const char **at, struct url *u, struct err *err)
 
 static int parse_port(const char **at, struct url *u, struct err *err)
 {
-	size_t digits;
+	char *end;
+	long port;
 
 	u->port = u->https ? 443 : 80;
 	if (**at != ':')
 		return 0;
-	digits = strspn(*at + 1, "0123456789");
-	u->port = digits >= 1 && digits <= 5 ? (int)strtol(*at + 1, NULL, 10) : 0;
-	if (u->port < 1 || u->port > 65535 || (*at)[1] == '0')
+	port = strtol(*at + 1, &end, 10);
+	/* strtol also takes blanks, signs and leading zeros. */
+	if ((*at)[1] < '1' || (*at)[1] > '9' || port > 65535)
 		return bad(err, "the port must be 1 to 65535, without leading zeros");
-	*at += 1 + digits;
+	u->port = (int)port;
+	*at = end;
 	return 0;
 }
 
