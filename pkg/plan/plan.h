@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PLAN_H
+#define PLAN_H
+
+/*
+ * What to do next for one object: the heart of the operator, and pure.
+ *
+ *	view -> plan() -> action		decides one thing
+ *	view, ledger -> plan_edit() -> ledger	makes the edit that plan() asked for
+ *	memory, result -> plan_fold_*() -> memory	learns what came of it
+ *
+ * There is no clock, no randomness and no I/O but through the view, and no state but the memory,
+ * which is a plain value: copied by assignment, compared and hashed as bytes. So a crash is a pass
+ *with an empty memory, and every order of faults can be tried on this very code.
+ *
+ * The order that keeps an account from being lost or made twice (there is no idempotency key, and
+ * the server can neither list nor delete): a status patch proves that the object is still the one
+ * we see; the Secret is read; a claim is written there by compare-and-swap; only then is /register
+ * called, once for a claim and within its time; what it answers is stored before anything else,
+ * wherever spec and lease are by then; only then does status name the CNAME.
+ *
+ * plan() may run again while POSTs of the object run. It must not run while a Secret edit, a status
+ * patch or a question of the object is under way.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "acmedns/acmedns.h"
+#include "api/api.h"
+#include "base/attr.h"
+#include "ledger/ledger.h"
+
+/* Registrations of one object at a time; also the slots of one acme-dns host. */
+#define PLAN_WORKS 4
+/* Claims that are watched for expiry at a time. */
+#define PLAN_FOREIGN 4
+
+#define PLAN_NONCE_LEN 37 /* a UUID with its NUL */
+
+/* ---- memory: one an object, by uid ---- */
+
+enum plan_work_state {
+	PLAN_WORK_NONE,
+	PLAN_WORK_CLAIMED, /* our claim is in the Secret, the POST has not started */
+	PLAN_WORK_POSTING,
+	PLAN_WORK_IN_HAND, /* an account that is not stored yet: the dearest thing we have */
+};
+
+/* One registration. It knows its destination by itself: spec may say something else by then. */
+struct plan_work {
+	enum plan_work_state state;
+	char nonce[PLAN_NONCE_LEN];
+	char domain[DNSNAME_LEN]; /* with Shared: the first; the others have the same nonce */
+	char host[URL_LEN];
+	int64_t claimed_ms; /* when the write of the claim was first sent */
+	struct acmedns_account account;
+};
+
+/* A claim in the Secret that none of our works has: of another process or object, or one of ours
+ * of whose POST nobody knows the outcome. It can be taken over, and is counted, from until_ms on.
+ */
+struct plan_foreign {
+	char nonce[PLAN_NONCE_LEN]; /* "" = free */
+	int64_t until_ms;
+};
+
+/* Whether the owners that our document names for domains of our spec still are. Bit i is domain i
+ * of the spec of that generation. What may be taken is known of one owner at a time, by its uid. */
+struct plan_owner {
+	char uid[64];	  /* who was asked last; "" = nobody yet */
+	uint64_t free[2]; /* it does not exist or list the domain any more, as of asked_ms */
+	uint64_t held[2]; /* whoever is named lists it, as of since_ms */
+	int64_t generation;
+	int64_t asked_ms;
+	int64_t since_ms;
+};
+
+/* What went wrong last, and so waits for retry_ms. */
+struct plan_failure {
+	enum api_reason reason; /* API_REASON_OTHER: nothing did */
+	uint32_t times;		/* in a row; for the backoff */
+	int64_t retry_ms;
+};
+
+struct plan_memory {
+	int64_t visited_generation; /* whose first status patch this process has sent; 0 = none */
+	struct plan_failure read;   /* of the Secret: holds up everything */
+	struct plan_failure write;  /* of the Secret: holds up every edit */
+	struct plan_failure claim;  /* to register: holds up the next claim only */
+	char claim_message[160];
+	bool event_due; /* Ready changed: tell it */
+	bool lives;	/* since the last trouble with the Secret a GET has found the object */
+	struct plan_owner owner;
+	struct plan_foreign foreign[PLAN_FOREIGN];
+	/* The last claims of ours that surely made no account; their place in the Secret is free.
+	 */
+	char spent[PLAN_WORKS][PLAN_NONCE_LEN];
+	struct plan_work works[PLAN_WORKS]; /* last, see plan_resting() */
+};
+
+/* ---- view ---- */
+
+enum plan_secret_state {
+	PLAN_SECRET_UNREAD,
+	PLAN_SECRET_ABSENT,
+	PLAN_SECRET_PRESENT,
+};
+
+struct plan_secret {
+	enum plan_secret_state state;
+	/* Read after the pass became due. An older reading serves for a compare-and-swap only. */
+	bool fresh;
+	bool opaque; /* its type */
+	bool immutable;
+	bool adopt; /* carries the annotation */
+	/* Both documents, the object's key opened; an empty one for ABSENT; NULL if unparsable. */
+	const struct ledger *ledger;
+	const char *unparsable; /* why; for people */
+	const char *key;	/* where the object's accounts are, also when the object is gone */
+};
+
+enum plan_host_state {
+	PLAN_HOST_UNRESOLVED, /* ask with PLAN_RESOLVE_HOST */
+	PLAN_HOST_OK,
+	PLAN_HOST_FAILED,  /* the name has no address, or no answer came */
+	PLAN_HOST_REFUSED, /* an address that the operator must not use */
+};
+
+struct plan_host {
+	enum plan_host_state state;
+	const char *message; /* lent; for FAILED and REFUSED */
+	int64_t retry_ms;    /* FAILED, REFUSED: when it becomes UNRESOLVED again */
+	unsigned int slots;  /* POSTs that this object may have beyond those it has */
+};
+
+struct plan_view {
+	const struct api_registration *object; /* NULL: not in the cache */
+	const char *holder;		       /* uuid of this process */
+	bool leading; /* read fresh; false too once SIGTERM came: nothing new may begin */
+	struct plan_secret secret;
+	struct plan_host host;
+	int64_t now_ms; /* monotonic */
+	int64_t register_timeout_ms;
+	uint64_t random[2 * PLAN_WORKS]; /* for nonces and jitter */
+};
+
+/* ---- action ---- */
+
+enum plan_what {
+	PLAN_WAIT, /* until wake_ms, or an event */
+	PLAN_PATCH_STATUS,
+	PLAN_READ_SECRET,
+	PLAN_EDIT_SECRET, /* by plan_edit() */
+	PLAN_RESOLVE_HOST,
+	PLAN_ASK_OWNER, /* GET the AcmeDnsRegistration called name, for its uid and domains */
+	PLAN_ASK_SELF,	/* GET the object itself: does it still exist? */
+	PLAN_REGISTER,	/* POST /register for works[work] */
+	PLAN_EXPIRE,	/* works[work] was not started in time: plan_fold_expired() */
+	PLAN_EMIT_EVENT,
+};
+
+struct plan_action {
+	enum plan_what what;
+	int64_t wake_ms; /* WAIT: INT64_MAX = only an event */
+	bool wants_slot; /* WAIT: wake me when the host has a slot */
+	int work;
+	const char *owner_uid; /* ASK_OWNER; both lent from the ledger */
+	const char *owner_name;
+	unsigned int claims;	  /* EDIT_SECRET: slots that it will take at most */
+	struct api_status status; /* PATCH_STATUS; plan_action_done() frees */
+};
+
+/* Fills *ret_action. */
+void plan(const struct plan_view *view, const struct plan_memory *memory,
+	  struct plan_action *ret_action);
+void plan_action_done(struct plan_action *action);
+const char *plan_what_name(enum plan_what what); /* "PatchStatus", for logs */
+
+/* ---- edit ---- */
+
+/* What an edit did, to be folded when its write has ended. */
+struct plan_edit {
+	struct plan_work claimed[PLAN_WORKS]; /* state NONE or CLAIMED */
+	bool stored[PLAN_WORKS];	      /* works[i].account is the domain's entry now */
+	bool discarded[PLAN_WORKS];	      /* another account was there first */
+	/* Accounts that may exist unknown to anybody, counted in our document by this edit. */
+	unsigned int uncertain;
+	bool too_large; /* a claim was left out: the Secret could not take the account */
+};
+
+/* Makes every edit that the object needs now: stores first, then owners, adoptions, shares, claims.
+ * Finding nothing to do is fine. The ledger is another opening of the reading in the view, and the
+ * newest; view->host.slots are the slots that it may take. Whatever comes of the edit, the next
+ * view shows this reading, what was written, or a newer one, never an older one. */
+void plan_edit(const struct plan_view *view, const struct plan_memory *memory,
+	       struct ledger *ledger, struct plan_edit *ret_edit);
+
+/* ---- fold ---- */
+
+/* The status patch of a generation was accepted; ready_changed as plan_ready_changed() said. */
+void plan_fold_status(struct plan_memory *memory, int64_t generation, bool ready_changed);
+
+/* A fresh reading of the Secret is in the view: notes whose claims are there. */
+void plan_fold_read(struct plan_memory *memory, const struct plan_view *view);
+/* SecretDenied or SecretUnavailable. */
+void plan_fold_read_failed(struct plan_memory *memory, const struct plan_view *view,
+			   enum api_reason reason);
+
+enum plan_outcome { PLAN_WRITTEN, PLAN_WRITE_REFUSED, PLAN_WRITE_UNKNOWN };
+
+struct plan_written {
+	enum plan_outcome outcome;
+	int64_t sent_ms; /* when the first write with these claims was sent */
+	/* REFUSED: SecretDenied, SecretImmutable, SecretTooLarge, NamespaceTerminating;
+	 * UNKNOWN: SecretUnavailable */
+	enum api_reason reason;
+};
+
+void plan_fold_written(struct plan_memory *memory, const struct plan_view *view,
+		       const struct plan_edit *edit, const struct plan_written *written);
+
+void plan_fold_posting(struct plan_memory *memory, int work);
+/* account is copied when result says REGISTERED. */
+void plan_fold_registered(struct plan_memory *memory, const struct plan_view *view, int work,
+			  const struct acmedns_result *result,
+			  const struct acmedns_account *account);
+/* The POST of a claim was not started in time, or may not start any more. */
+void plan_fold_expired(struct plan_memory *memory, int work);
+/* What a GET of the owner's name brought: NULL = it does not exist any more. */
+void plan_fold_owner(struct plan_memory *memory, const struct plan_view *view, const char *uid,
+		     const struct api_registration *owner);
+/* Another object with the Secret changed or went: whom we asked for may have given up a domain. */
+void plan_fold_owner_stale(struct plan_memory *memory);
+/* What a GET of the object itself brought. Gone: what is in hand cannot be stored any more and is
+ * given up; returns how many accounts. */
+int plan_fold_self(struct plan_memory *memory, bool gone);
+void plan_fold_event(struct plan_memory *memory);
+
+/* ---- small questions about a memory ---- */
+
+/* POSTs that may still make an account, and accounts not stored: what a process must not leave. */
+int plan_unfinished(const struct plan_memory *memory);
+/* Slots of the host that it takes: works CLAIMED or POSTING. */
+int plan_slots_held(const struct plan_memory *memory);
+/* Ready is going to say something else than before, so that an event is due. */
+bool plan_ready_changed(const struct api_registration *object, const struct api_status *written);
+/* Nothing in works: what comes before them in the struct is all of the memory. */
+bool plan_resting(const struct plan_memory *memory);
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "plan/plan_impl.h"
+
+enum api_reason plan_secret_problem(const struct plan_view *view)
+{
+	const struct plan_secret *secret = &view->secret;
+
+	if (secret->state != PLAN_SECRET_PRESENT)
+		return API_REASON_OTHER;
+	if (!secret->opaque)
+		return API_REASON_SECRET_NOT_ADOPTED;
+	if (!secret->ledger)
+		return API_REASON_SECRET_UNPARSABLE;
+	if (!ledger_is_ours(secret->ledger) && !secret->adopt &&
+	    !ledger_has_account(secret->ledger, secret->key))
+		return API_REASON_SECRET_NOT_ADOPTED;
+	return API_REASON_OTHER;
+}
+
+bool plan_is_writable(const struct plan_view *view)
+{
+	return !view->secret.immutable && plan_secret_problem(view) == API_REASON_OTHER;
+}
+
+bool plan_wants_edit(const struct plan_assessment *assessment)
+{
+	const size_t *count = assessment->count;
+
+	return assessment->takes || count[NEED_WORK] || count[NEED_ADOPT] || count[NEED_SHARE] ||
+	       count[NEED_CLAIM] || count[NEED_OWNER];
+}
+
+static bool has_bit(const uint64_t bits[2], size_t i)
+{
+	return bits[i / 64] >> (i % 64) & 1;
+}
+
+/* ---- who owns it ---- */
+
+/* Another owner is named: NEED_NOTHING when the domain may be taken from it. */
+static enum plan_need judge_owner(const struct plan_view *view, const struct plan_memory *memory,
+				  const struct ledger_entry *entry, size_t i)
+{
+	const struct plan_owner *owner = &memory->owner;
+	bool valid = owner->generation == view->object->generation;
+
+	if (!*entry->owner_name)
+		return NEED_NOTHING;
+	if (valid && has_bit(owner->free, i) && strcmp(owner->uid, entry->owner) == 0 &&
+	    view->now_ms - owner->asked_ms < PLAN_OWNER_MS)
+		return NEED_NOTHING;
+	if (valid && has_bit(owner->held, i) && view->now_ms - owner->since_ms < PLAN_OWNER_MS)
+		return NEED_CONFLICT;
+	return NEED_OWNER;
+}
+
+/* ---- who may register ---- */
+
+/* By domain too: the Secret may have been emptied while the POST ran. */
+static bool has_work(const struct plan_memory *memory, const char *domain, const char *nonce)
+{
+	size_t i;
+
+	for (i = 0; i < PLAN_WORKS; i++)
+		if (memory->works[i].state != PLAN_WORK_NONE &&
+		    (strcmp(memory->works[i].domain, domain) == 0 ||
+		     strcmp(memory->works[i].nonce, nonce) == 0))
+			return true;
+	return false;
+}
+
+static bool is_spent(const struct plan_memory *memory, const char *nonce)
+{
+	size_t i;
+
+	for (i = 0; i < PLAN_WORKS; i++)
+		if (strcmp(memory->spent[i], nonce) == 0)
+			return true;
+	return false;
+}
+
+/* A nonce in the document may be longer than one of ours. */
+const struct plan_foreign *plan_find_foreign(const struct plan_memory *memory, const char *nonce)
+{
+	size_t i;
+
+	for (i = 0; i < PLAN_FOREIGN; i++)
+		if (strncmp(memory->foreign[i].nonce, nonce, PLAN_NONCE_LEN - 1) == 0)
+			return &memory->foreign[i];
+	return NULL;
+}
+
+static void wake_at(struct plan_assessment *assessment, int64_t ms)
+{
+	if (ms < assessment->wake_ms)
+		assessment->wake_ms = ms;
+}
+
+/* There is no entry: who may register one? Whose claim it is, this process's or another's, makes
+ * no difference: without a work of this object nobody here knows what became of it. */
+static enum plan_need judge_claim(const struct plan_view *view, const struct plan_memory *memory,
+				  const struct ledger_entry *entry, struct plan_domain *domain,
+				  struct plan_assessment *assessment)
+{
+	const struct plan_foreign *foreign;
+
+	if (!*entry->nonce || is_spent(memory, entry->nonce))
+		return NEED_CLAIM;
+	foreign = plan_find_foreign(memory, entry->nonce);
+	domain->counted = foreign && view->now_ms >= foreign->until_ms;
+	if (domain->counted)
+		return NEED_CLAIM;
+	wake_at(assessment, foreign ? foreign->until_ms : view->now_ms + PLAN_LOOK_AGAIN_MS);
+	return NEED_FOREIGN;
+}
+
+/* There is an entry: is it an account that serves us? */
+static enum plan_need judge_entry(const struct plan_view *view, const struct ledger_entry *entry)
+{
+	const char *host = *entry->server_url ? entry->server_url : entry->host;
+
+	if (!entry->complete || !dnsname_is_hostname(entry->fulldomain))
+		return NEED_INCOMPLETE;
+	if (*host && !url_equal(host, view->object->spec.host))
+		return NEED_HOST;
+	return entry->origin == LEDGER_NONE || !*entry->owner ? NEED_ADOPT : NEED_NOTHING;
+}
+
+static void assess_domain(const struct plan_view *view, const struct plan_memory *memory,
+			  const struct ledger_entry *entry, size_t i,
+			  struct plan_assessment *assessment)
+{
+	const struct api_registration *object = view->object;
+	struct plan_domain *domain = &assessment->domains[i];
+
+	if (has_work(memory, object->spec.domains[i], entry->nonce)) {
+		domain->need = NEED_WORK;
+		return;
+	}
+	if (*entry->owner && strcmp(entry->owner, object->uid) != 0) {
+		domain->need = judge_owner(view, memory, entry, i);
+		domain->take = domain->need == NEED_NOTHING;
+		if (!domain->take)
+			return;
+	}
+	if (entry->present)
+		domain->need = judge_entry(view, entry);
+	else if (entry->origin != LEDGER_NONE ||
+		 api_record_value(&object->status, object->spec.domains[i]))
+		domain->need = NEED_MISSING;
+	else
+		domain->need = judge_claim(view, memory, entry, domain, assessment);
+}
+
+/* ---- Shared: one account for all domains that have none ---- */
+
+static int find_need(const struct plan_assessment *assessment, size_t len, enum plan_need need)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (assessment->domains[i].need == need)
+			return (int)i;
+	return -1;
+}
+
+static void assess_sharing(size_t len, struct plan_assessment *assessment)
+{
+	int source = find_need(assessment, len, NEED_NOTHING);
+	enum plan_need instead = NEED_CLAIM;
+	size_t i;
+
+	if (source < 0)
+		source = find_need(assessment, len, NEED_ADOPT);
+	if (source >= 0)
+		instead = NEED_SHARE;
+	else if (find_need(assessment, len, NEED_WORK) >= 0)
+		instead = NEED_WORK;
+	else if (find_need(assessment, len, NEED_FOREIGN) >= 0)
+		instead = NEED_FOREIGN; /* it may bring the account for all */
+	for (i = 0; i < len; i++)
+		if (assessment->domains[i].need == NEED_CLAIM)
+			assessment->domains[i].need = instead;
+	assessment->shared_source = source;
+}
+
+/* ---- all of them ---- */
+
+static void count_needs(size_t len, struct plan_assessment *assessment)
+{
+	size_t i;
+
+	for (i = 0; i < NEEDS; i++)
+		assessment->first[i] = -1;
+	for (i = len; i-- > 0;) {
+		enum plan_need need = assessment->domains[i].need;
+
+		assessment->count[need]++;
+		assessment->first[need] = (int)i;
+		assessment->takes += assessment->domains[i].take;
+	}
+}
+
+void plan_assess(const struct plan_view *view, const struct plan_memory *memory,
+		 const struct ledger *ledger, struct plan_assessment *ret)
+{
+	const struct api_spec *spec = &view->object->spec;
+	struct ledger_entry entry;
+	size_t i;
+
+	*ret = (struct plan_assessment){.wake_ms = INT64_MAX};
+	for (i = 0; i < spec->domains_len; i++) {
+		ledger_look(ledger, view->secret.key, spec->domains[i], &entry);
+		assess_domain(view, memory, &entry, i, ret);
+	}
+	if (spec->policy == API_SHARED)
+		assess_sharing(spec->domains_len, ret);
+	count_needs(spec->domains_len, ret);
+	if (ret->count[NEED_CONFLICT])
+		wake_at(ret, memory->owner.since_ms + PLAN_OWNER_MS);
+}

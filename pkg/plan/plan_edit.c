@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "plan/plan_impl.h"
+
+/* What every step of an edit needs. */
+struct editor {
+	const struct plan_view *view;
+	const struct plan_memory *memory;
+	struct ledger *ledger;
+	const char *key;
+	struct plan_edit *edit;
+};
+
+static struct ledger_owner self(const struct editor *e)
+{
+	const struct api_registration *object = e->view->object;
+
+	return (struct ledger_owner){.uid = object->uid, .name = object->name};
+}
+
+/* ---- stores ---- */
+
+/* True when the domain has this account, now or already: the answer to a write may have been lost.
+ */
+static bool store_for(const struct editor *e, const char *domain, const struct plan_work *work)
+{
+	struct ledger_entry entry;
+
+	ledger_look(e->ledger, e->key, domain, &entry);
+	if (entry.present)
+		return strcmp(entry.fulldomain, work->account.fulldomain) == 0;
+	ledger_store(e->ledger, e->key, domain, work->host, &work->account);
+	return true;
+}
+
+/* With Shared the claim is on several domains: each that has none gets the account. */
+static void store(const struct editor *e, size_t i)
+{
+	const struct plan_work *work = &e->memory->works[i];
+	bool stored = store_for(e, work->domain, work);
+	const char *domain;
+	size_t at = 0;
+
+	while ((domain = ledger_next_claimed(e->ledger, e->key, work->nonce, &at)))
+		stored |= store_for(e, domain, work);
+	e->edit->stored[i] = stored;
+	e->edit->discarded[i] = !stored;
+	if (stored)
+		return;
+	ledger_discard(e->ledger, e->key, work->domain, work->nonce);
+	e->edit->uncertain++;
+}
+
+/* ---- owners, adoptions, shares ---- */
+
+static void take_or_adopt(const struct editor *e, const struct plan_assessment *a, size_t i)
+{
+	const char *domain = e->view->object->spec.domains[i];
+	const struct ledger_owner owner = self(e);
+	struct ledger_entry entry;
+
+	if (a->domains[i].need != NEED_ADOPT && !a->domains[i].take)
+		return;
+	ledger_set_owner(e->ledger, e->key, domain, &owner);
+	ledger_look(e->ledger, e->key, domain, &entry);
+	if (a->domains[i].need == NEED_ADOPT && entry.origin == LEDGER_NONE)
+		ledger_adopt(e->ledger, e->key, domain, e->view->object->spec.host);
+}
+
+static void share(const struct editor *e, const struct plan_assessment *a, size_t i)
+{
+	const struct api_spec *spec = &e->view->object->spec;
+	const char *domain = spec->domains[i];
+	const struct ledger_owner owner = self(e);
+	struct ledger_entry entry;
+
+	if (a->domains[i].need != NEED_SHARE)
+		return;
+	if (a->domains[i].counted) {
+		ledger_look(e->ledger, e->key, domain, &entry);
+		ledger_discard(e->ledger, e->key, domain, entry.nonce);
+		e->edit->uncertain++;
+	}
+	ledger_set_owner(e->ledger, e->key, domain, &owner);
+	ledger_share(e->ledger, e->key, spec->domains[a->shared_source], domain);
+}
+
+/* ---- claims ---- */
+
+/* Version 4 of RFC 9562, from the view's randomness. */
+static void make_nonce(const struct plan_view *view, unsigned int n, char nonce[PLAN_NONCE_LEN])
+{
+	const uint64_t high = view->random[2 * n];
+	const uint64_t low = view->random[2 * n + 1];
+
+	(void)snprintf(nonce, PLAN_NONCE_LEN, "%08x-%04x-4%03x-%04x-%012llx",
+		       (unsigned int)(high >> 32), (unsigned int)(high >> 16 & 0xffff),
+		       (unsigned int)(high & 0xfff), (unsigned int)((low >> 48 & 0x3fff) | 0x8000),
+		       (unsigned long long)(low & 0xffffffffffff));
+}
+
+/* As JSON, with quotes and comma. */
+static size_t allow_from_size(const struct api_spec *spec)
+{
+	size_t size = 0;
+	size_t i;
+
+	for (i = 0; i < spec->allow_from_len; i++)
+		size += strlen(spec->allow_from[i]) + 3;
+	return size;
+}
+
+static bool fits(const struct editor *e, const char *domain)
+{
+	const struct api_spec *spec = &e->view->object->spec;
+
+	return ledger_size_bound(e->ledger) +
+		       ledger_claim_size(domain, spec->host, allow_from_size(spec)) <=
+	       LEDGER_MAX_SECRET;
+}
+
+/* There is one for each of plan_claims(): works under way are left out there. */
+static struct plan_work *find_place(const struct editor *e)
+{
+	size_t i = 0;
+
+	while (e->edit->claimed[i].state != PLAN_WORK_NONE ||
+	       (e->memory->works[i].state != PLAN_WORK_NONE && !e->edit->stored[i] &&
+		!e->edit->discarded[i]))
+		i++;
+	return &e->edit->claimed[i];
+}
+
+/* False when the Secret could not take the account. */
+static bool claim_domain(const struct editor *e, const struct plan_assessment *a, size_t i,
+			 const struct plan_work *work)
+{
+	const char *domain = e->view->object->spec.domains[i];
+	const struct ledger_owner owner = self(e);
+	const struct ledger_claim claim = {
+		.nonce = work->nonce,
+		.holder = e->view->holder,
+		.host = work->host,
+		.timeout_s = plan_claim_timeout_s(e->view),
+		.after_uncertain = a->domains[i].counted,
+	};
+
+	if (!fits(e, domain)) {
+		e->edit->too_large = true;
+		return false;
+	}
+	ledger_claim(e->ledger, e->key, domain, &owner, &claim);
+	e->edit->uncertain += a->domains[i].counted;
+	return true;
+}
+
+/* The first domain that is claimed makes the work; with Shared the others join it. */
+static void claim(const struct editor *e, const struct plan_assessment *a, size_t i, unsigned int n)
+{
+	const struct api_spec *spec = &e->view->object->spec;
+	struct plan_work *work = find_place(e);
+
+	make_nonce(e->view, n, work->nonce);
+	(void)snprintf(work->domain, sizeof(work->domain), "%s", spec->domains[i]);
+	(void)snprintf(work->host, sizeof(work->host), "%s", spec->host);
+	if (!claim_domain(e, a, i, work))
+		return;
+	work->state = PLAN_WORK_CLAIMED;
+	while (spec->policy == API_SHARED && ++i < spec->domains_len)
+		if (a->domains[i].need == NEED_CLAIM)
+			(void)claim_domain(e, a, i, work);
+}
+
+static void make_claims(const struct editor *e, const struct plan_assessment *a)
+{
+	unsigned int most = plan_claims(e->view, e->memory, a);
+	unsigned int made = 0;
+	size_t i;
+
+	for (i = 0; made < most && !e->edit->too_large; i++)
+		if (a->domains[i].need == NEED_CLAIM)
+			claim(e, a, i, made++);
+}
+
+/* ---- the whole ---- */
+
+void plan_edit(const struct plan_view *view, const struct plan_memory *memory,
+	       struct ledger *ledger, struct plan_edit *ret_edit)
+{
+	const struct editor e = {
+		.view = view,
+		.memory = memory,
+		.ledger = ledger,
+		.key = view->secret.key,
+		.edit = ret_edit,
+	};
+	struct plan_assessment a;
+	size_t i;
+
+	*ret_edit = (struct plan_edit){0};
+	/* The Secret may have changed since plan() saw it. */
+	if (!plan_is_writable(view))
+		return;
+	for (i = 0; i < PLAN_WORKS; i++)
+		if (memory->works[i].state == PLAN_WORK_IN_HAND)
+			store(&e, i);
+	if (!plan_may_act(view) || view->object->spec.unsupported ||
+	    memory->visited_generation != view->object->generation)
+		return;
+	plan_assess(view, memory, ledger, &a);
+	for (i = 0; i < view->object->spec.domains_len; i++)
+		take_or_adopt(&e, &a, i);
+	for (i = 0; i < view->object->spec.domains_len; i++)
+		share(&e, &a, i);
+	make_claims(&e, &a);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PLAN_IMPL_H
+#define PLAN_IMPL_H
+
+#include "plan/plan.h"
+
+/* To look again at what no event may tell. */
+#define PLAN_LOOK_AGAIN_MS 5000
+/* How long the answer about an owner is believed. */
+#define PLAN_OWNER_MS 60000
+
+/* ---- plan_assess.c: what each domain needs, by the documents as they are ---- */
+
+enum plan_need {
+	NEED_NOTHING,	 /* an account at our host, ours */
+	NEED_WORK,	 /* a registration of ours is under way */
+	NEED_ADOPT,	 /* an account that nobody has taken yet */
+	NEED_SHARE,	 /* a copy of the object's account */
+	NEED_CLAIM,	 /* a registration */
+	NEED_FOREIGN,	 /* a claim that is not ours has to end or expire first */
+	NEED_OWNER,	 /* another owner is named: is it still one? */
+	NEED_CONFLICT,	 /* it is */
+	NEED_HOST,	 /* an account at another host: HostChanged */
+	NEED_MISSING,	 /* our document or status names an account that is not there */
+	NEED_INCOMPLETE, /* an entry without all of its fields */
+	NEEDS,
+};
+
+struct plan_domain {
+	enum plan_need need;
+	bool take;    /* the owner named is none any more: name us with the same edit */
+	bool counted; /* CLAIM, SHARE: the claim before may have made an account */
+};
+
+struct plan_assessment {
+	struct plan_domain domains[API_MAX_DOMAINS];
+	size_t count[NEEDS];
+	size_t takes;
+	int first[NEEDS];  /* the first domain with that need, or -1 */
+	int shared_source; /* SHARE: the domain whose account the others get; NOTHING or ADOPT */
+	int64_t wake_ms;   /* when a claim expires or an owner is asked again */
+};
+
+/* ledger: of the object's key. */
+void plan_assess(const struct plan_view *view, const struct plan_memory *memory,
+		 const struct ledger *ledger, struct plan_assessment *ret);
+/* Something is to be written now or as soon as it is known. */
+bool plan_wants_edit(const struct plan_assessment *assessment);
+
+/* Whose until_ms says when the claim can be taken over; NULL when it is not watched. */
+const struct plan_foreign *plan_find_foreign(const struct plan_memory *memory, const char *nonce);
+
+/* Why the Secret as it stands cannot be used; API_REASON_OTHER when it can. */
+enum api_reason plan_secret_problem(const struct plan_view *view);
+/* Nor can it be written. */
+bool plan_is_writable(const struct plan_view *view);
+
+/* ---- plan.c ---- */
+
+/* The object is ours to act on. */
+bool plan_may_act(const struct plan_view *view);
+/* Claims that may be made now: by needs, free works, slots, and the last failure. */
+unsigned int plan_claims(const struct plan_view *view, const struct plan_memory *memory,
+			 const struct plan_assessment *assessment);
+int64_t plan_claim_timeout_s(const struct plan_view *view);
+
+/* ---- plan_status.c ---- */
+
+/* It is worth a word in status. */
+bool plan_is_told(const struct plan_failure *failure);
+/* The first patch of a process for a generation: what is known stays, the rest is Unknown. */
+void plan_status_visit(const struct api_registration *object, struct api_status *ret_status);
+/* What the user should see. assessment NULL: the documents are not known. */
+void plan_status_want(const struct plan_view *view, const struct plan_memory *memory,
+		      const struct plan_assessment *assessment, struct api_status *ret_status);
+
+#endif

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "plan/plan_impl.h"
+
+#define MESSAGE_LEN 512
+
+/* One condition in the making. */
+struct verdict {
+	enum api_status_value value;
+	enum api_reason reason;
+	char message[MESSAGE_LEN];
+};
+
+static struct verdict verdict(enum api_status_value value, enum api_reason reason,
+			      const char *message)
+{
+	struct verdict v = {.value = value, .reason = reason};
+
+	(void)snprintf(v.message, sizeof(v.message), "%s", message);
+	return v;
+}
+
+/* What only a person can heal; trying again cannot. */
+static bool is_stalling(enum api_reason reason)
+{
+	switch ((int)reason) {
+	case API_REASON_INVALID_ALLOW_FROM:
+	case API_REASON_HOST_ADDRESS_REFUSED:
+	case API_REASON_HOST_CHANGED:
+	case API_REASON_DOMAIN_CONFLICT:
+	case API_REASON_ACCOUNT_MISSING:
+	case API_REASON_ACCOUNT_INCOMPLETE:
+	case API_REASON_UNSUPPORTED_FIELD:
+	case API_REASON_SECRET_UNPARSABLE:
+	case API_REASON_SECRET_IMMUTABLE:
+	case API_REASON_SECRET_NOT_ADOPTED:
+	case API_REASON_SECRET_TOO_LARGE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* ---- Registered ---- */
+
+struct obstacle {
+	enum plan_need need;
+	enum api_reason reason;
+	const char *what; /* follows the domain's name */
+};
+
+/* The first that applies is told. */
+static const struct obstacle obstacles[] = {
+	{NEED_CONFLICT, API_REASON_DOMAIN_CONFLICT,
+	 "belongs to another AcmeDnsRegistration that uses this Secret; remove it from one of "
+	 "them"},
+	{NEED_HOST, API_REASON_HOST_CHANGED,
+	 "has its account at another host than spec.host; set spec.host back"},
+	{NEED_MISSING, API_REASON_ACCOUNT_MISSING,
+	 "had an account, and its entry is gone from the Secret; put it back from a backup"},
+	{NEED_INCOMPLETE, API_REASON_ACCOUNT_INCOMPLETE,
+	 "has an entry in the Secret without username, password, subdomain or fulldomain; "
+	 "complete or remove it"},
+};
+
+static struct verdict registering(const struct plan_view *view, const struct plan_memory *memory,
+				  const struct plan_assessment *a)
+{
+	const struct plan_failure *failure = &memory->claim;
+
+	if (failure->reason != API_REASON_OTHER && failure->reason != API_REASON_SECRET_TOO_LARGE)
+		return verdict(API_FALSE, failure->reason, memory->claim_message);
+	if (a->count[NEED_CLAIM] && view->host.state == PLAN_HOST_REFUSED)
+		return verdict(API_FALSE, API_REASON_HOST_ADDRESS_REFUSED, view->host.message);
+	if (a->count[NEED_CLAIM] && view->host.state == PLAN_HOST_FAILED)
+		return verdict(API_FALSE, API_REASON_SERVER_UNAVAILABLE, view->host.message);
+	return verdict(API_UNKNOWN, API_REASON_REGISTERING, "accounts are being registered");
+}
+
+static bool is_complete(const struct plan_view *view, const struct plan_assessment *a)
+{
+	return a->count[NEED_NOTHING] == view->object->spec.domains_len;
+}
+
+static struct verdict registered(const struct plan_view *view, const struct plan_memory *memory,
+				 const struct plan_assessment *a)
+{
+	size_t i;
+
+	if (view->object->spec.unsupported)
+		return verdict(API_FALSE, API_REASON_UNSUPPORTED_FIELD,
+			       view->object->spec.unsupported);
+	if (!a)
+		return verdict(API_UNKNOWN, API_REASON_REGISTERING,
+			       "the Secret has to be usable first, see SecretReady");
+	for (i = 0; i < ARRAY_LEN(obstacles); i++) {
+		int first = a->first[obstacles[i].need];
+		struct verdict v;
+
+		if (first < 0)
+			continue;
+		v = verdict(API_FALSE, obstacles[i].reason, "");
+		(void)snprintf(v.message, sizeof(v.message), "%s %s",
+			       view->object->spec.domains[first], obstacles[i].what);
+		return v;
+	}
+	if (is_complete(view, a))
+		return verdict(API_TRUE, API_REASON_REGISTERED_ALL,
+			       "every domain has an account at spec.host");
+	return registering(view, memory, a);
+}
+
+/* ---- SecretReady ---- */
+
+static const char *secret_message(const struct plan_view *view, enum api_reason reason)
+{
+	switch ((int)reason) {
+	case API_REASON_SECRET_UNPARSABLE:
+		return view->secret.unparsable;
+	case API_REASON_SECRET_IMMUTABLE:
+		return "the Secret is immutable; replace it by one that is not";
+	case API_REASON_SECRET_NOT_ADOPTED:
+		return view->secret.opaque
+			       ? "the Secret was not made by this operator and holds no account; "
+				 "annotate it with " API_ANNOTATION_ADOPT "=true to let it be used"
+			       : "the Secret is not of type Opaque; use another name";
+	case API_REASON_SECRET_TOO_LARGE:
+		return "the Secret would pass 1 MiB; use another Secret for some of the domains";
+	case API_REASON_SECRET_DENIED:
+		return "the API server denies access to the Secret; check the operator's RBAC, "
+		       "quotas and admission policies";
+	case API_REASON_NAMESPACE_TERMINATING:
+		return "the namespace is being terminated";
+	default:
+		return "the API server does not answer for the Secret";
+	}
+}
+
+bool plan_is_told(const struct plan_failure *failure)
+{
+	/* An API server that does not answer once or twice is no news. */
+	return failure->reason != API_REASON_OTHER &&
+	       (failure->reason != API_REASON_SECRET_UNAVAILABLE || failure->times > 2);
+}
+
+/* API_REASON_OTHER: nothing is wrong. */
+static enum api_reason secret_trouble(const struct plan_view *view,
+				      const struct plan_memory *memory,
+				      const struct plan_assessment *a)
+{
+	if (plan_is_told(&memory->read))
+		return memory->read.reason;
+	if (!a || !plan_wants_edit(a))
+		return plan_secret_problem(view);
+	if (view->secret.immutable)
+		return API_REASON_SECRET_IMMUTABLE;
+	if (plan_is_told(&memory->write))
+		return memory->write.reason;
+	return memory->claim.reason == API_REASON_SECRET_TOO_LARGE ? memory->claim.reason
+								   : API_REASON_OTHER;
+}
+
+static struct verdict secret_ready(const struct plan_view *view, const struct plan_memory *memory,
+				   const struct plan_assessment *a)
+{
+	enum api_reason trouble = API_REASON_OTHER;
+
+	if (!view->object->spec.unsupported)
+		trouble = secret_trouble(view, memory, a);
+	if (trouble != API_REASON_OTHER)
+		return verdict(API_FALSE, trouble, secret_message(view, trouble));
+	if (!a)
+		return verdict(API_UNKNOWN, API_REASON_REGISTERING, "the Secret was not read yet");
+	if (is_complete(view, a))
+		return verdict(API_TRUE, API_REASON_STORED, "the Secret holds every account");
+	return verdict(API_UNKNOWN, API_REASON_REGISTERING,
+		       "the Secret does not hold every account yet");
+}
+
+/* ---- the summary ---- */
+
+static struct verdict ready(const struct verdict *registered_is, const struct verdict *secret_is)
+{
+	if (registered_is->value == API_FALSE)
+		return *registered_is;
+	if (secret_is->value == API_FALSE)
+		return *secret_is;
+	if (registered_is->value == API_TRUE && secret_is->value == API_TRUE)
+		return verdict(API_TRUE, API_REASON_READY,
+			       "the Secret holds an account for every domain");
+	return *registered_is;
+}
+
+static void set(struct api_status *status, enum api_type type, const struct verdict *v)
+{
+	api_status_set(status, type, v->value, v->reason, v->message);
+}
+
+static void set_progress(struct api_status *status, const struct plan_memory *memory,
+			 const struct verdict *summary)
+{
+	bool retrying = summary->value == API_FALSE || memory->claim.reason != API_REASON_OTHER;
+
+	if (summary->value == API_TRUE)
+		return;
+	if (summary->value == API_FALSE && is_stalling(summary->reason)) {
+		api_status_set(status, API_STALLED, API_TRUE, summary->reason, summary->message);
+		return;
+	}
+	api_status_set(status, API_RECONCILING, API_TRUE,
+		       retrying ? API_REASON_PROGRESSING_WITH_RETRY : API_REASON_PROGRESSING,
+		       summary->message);
+}
+
+/* Conditions that this version does not look into. */
+static void set_unknown(struct api_status *status)
+{
+	api_status_set(status, API_CREDENTIALS_VALID, API_UNKNOWN, API_REASON_PROBE_UNSUPPORTED,
+		       "this version does not probe credentials");
+	api_status_set(status, API_CNAME_READY, API_UNKNOWN, API_REASON_VERIFICATION_DISABLED,
+		       "this version does not look the CNAME up");
+}
+
+/* ---- records ---- */
+
+/* A record named before is kept while its account may still be the one: its loss must be noticed.
+ */
+static bool keeps_record(enum plan_need need)
+{
+	return need == NEED_MISSING || need == NEED_INCOMPLETE || need == NEED_OWNER;
+}
+
+static void add_record(const struct plan_view *view, const struct plan_assessment *a, size_t i,
+		       struct api_status *status)
+{
+	const char *domain = view->object->spec.domains[i];
+	const char *before = api_record_value(&view->object->status, domain);
+	struct ledger_entry entry;
+
+	if (a && (a->domains[i].need == NEED_NOTHING || a->domains[i].need == NEED_HOST)) {
+		ledger_look(view->secret.ledger, view->secret.key, domain, &entry);
+		api_status_add_record(status, domain, entry.fulldomain);
+	} else if (before && (!a || keeps_record(a->domains[i].need))) {
+		api_status_add_record(status, domain, before);
+	}
+}
+
+void plan_status_want(const struct plan_view *view, const struct plan_memory *memory,
+		      const struct plan_assessment *assessment, struct api_status *ret_status)
+{
+	struct verdict registered_is = registered(view, memory, assessment);
+	struct verdict secret_is = secret_ready(view, memory, assessment);
+	struct verdict summary = ready(&registered_is, &secret_is);
+	size_t i;
+
+	api_status_init(ret_status, view->object->generation);
+	set(ret_status, API_READY, &summary);
+	set(ret_status, API_REGISTERED, &registered_is);
+	set(ret_status, API_SECRET_READY, &secret_is);
+	set_unknown(ret_status);
+	set_progress(ret_status, memory, &summary);
+	for (i = 0; i < view->object->spec.domains_len; i++)
+		add_record(view, assessment, i, ret_status);
+}
+
+void plan_status_visit(const struct api_registration *object, struct api_status *ret_status)
+{
+	static const char message[] = "the operator has seen this generation and acts on it";
+	const struct api_status *have = &object->status;
+	size_t i;
+
+	api_status_init(ret_status, object->generation);
+	for (i = 0; i < API_TYPES; i++) {
+		struct api_condition *condition = &ret_status->conditions[i];
+
+		if (have->conditions[i].present) {
+			/* Its observedGeneration stays too: it says of which spec it was true. */
+			*condition = have->conditions[i];
+			condition->message = mem_strdup(have->conditions[i].message);
+		} else {
+			api_status_set(ret_status, (enum api_type)i, API_UNKNOWN,
+				       API_REASON_REGISTERING, message);
+		}
+	}
+	api_status_set(ret_status, API_RECONCILING, API_TRUE, API_REASON_PROGRESSING, message);
+	ret_status->conditions[API_STALLED].present = false;
+	for (i = 0; i < have->records_len; i++)
+		api_status_add_record(ret_status, have->records[i].domain, have->records[i].value);
+}

@@ -1,0 +1,646 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PLAN_WORLD_H
+#define PLAN_WORLD_H
+
+/*
+ * A small world around the plan, for plan_world_test.c: one Secret, two objects that share it and
+ * quarrel over a domain, an acme-dns server that counts, two processes of which one leads. While
+ * it is faulty, anything may go wrong at any step. What must never happen is checked on the way.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "jv/jv.h"
+#include "plan/plan.h"
+
+#define OBJECTS	   2
+#define PROCESSES  2
+#define POSTS	   32
+#define NAMES	   4 /* domains a.test to d.test */
+#define TIMEOUT_MS 10000
+#define KEY	   "acmedns.json"
+
+/* What a process knows of an object. */
+struct seat {
+	struct plan_memory memory;
+	struct api_registration *cached;
+	int64_t due_ms;
+	int64_t wake_ms;
+	int64_t proven_generation; /* by a status patch of this process */
+	bool proving;
+};
+
+struct process {
+	char holder[PLAN_NONCE_LEN];
+	struct seat seats[OBJECTS];
+	/* the Secret as it read it last */
+	json_t *reading; /* NULL: unread; JSON null: absent */
+	struct ledger_value values[4];
+	size_t values_len;
+	struct ledger *ledger;
+	int rv;
+	int64_t read_ms;
+};
+
+struct post {
+	bool active;
+	int process; /* -1: it has crashed */
+	int object;
+	int work;
+	char domain[DNSNAME_LEN];
+	char nonce[PLAN_NONCE_LEN];
+	int64_t end_ms;
+};
+
+struct world {
+	uint64_t random;
+	struct buf story;
+	int64_t now_ms;
+	bool faulty;
+	bool shared;
+	bool reset; /* the Secret was deleted at some time: the bounds are void */
+	bool moved; /* spec.host was another for some time */
+	bool immutable;
+	json_t *secret; /* data as text; JSON null: absent */
+	int rv;		/* its resourceVersion */
+	int object_rv;
+	json_t *late; /* a write that may still arrive */
+	int late_rv;
+	json_t *objects[OBJECTS]; /* NULL: deleted */
+	struct process processes[PROCESSES];
+	int leader;
+	struct post posts[POSTS];
+	json_t *posted;	 /* nonce -> true */
+	json_t *durable; /* fulldomain -> true: was in the Secret */
+	int64_t made[NAMES];
+	int accounts;
+	int host_state;
+	int64_t host_retry_ms;
+	unsigned int writes;
+};
+
+/* ---- chance and story ---- */
+
+static uint64_t next_random(struct world *w)
+{
+	w->random ^= w->random << 13;
+	w->random ^= w->random >> 7;
+	w->random ^= w->random << 17;
+	return w->random * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+static int pick(struct world *w, int n)
+{
+	return (int)(next_random(w) >> 33) % n;
+}
+
+static bool chance(struct world *w, int percent)
+{
+	return w->faulty && pick(w, 100) < percent;
+}
+
+static void tell(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static void tell(struct world *w, const char *fmt, ...)
+{
+	char text[400];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	(void)buf_addf(&w->story, "%8lld  %s\n", (long long)w->now_ms, text);
+}
+
+static void check(struct world *w, bool ok, const char *what)
+{
+	char *secret;
+	size_t ignored;
+
+	if (ok)
+		return;
+	secret = jv_text(w->secret, &ignored);
+	(void)fprintf(stderr, "%s%s\nSecret: %s\n", buf_str(&w->story), what, secret);
+	free(secret);
+	fail();
+}
+
+/* ---- the objects ---- */
+
+static json_t *parse(const char *text)
+{
+	struct err err = {0};
+	json_t *doc = jv_parse(text, strlen(text), &err);
+
+	if (!doc)
+		fail_msg("%s: %s", text, err.msg);
+	return doc;
+}
+
+static void bump(struct world *w, int o)
+{
+	jv_set(jv_object(w->objects[o], "metadata"), "resourceVersion",
+	       json_sprintf("%d", ++w->object_rv));
+}
+
+static void set_spec(struct world *w, int o, const char *host, const char *domains)
+{
+	json_t *metadata = jv_object(w->objects[o], "metadata");
+	CLEANUP(mem_freep)
+	char *spec = mem_printf("{\"host\":\"https://%s\",\"accountSecretRef\":{\"name\":\"s\"},"
+				"\"domains\":%s,\"accountPolicy\":\"%s\"}",
+				host, domains, w->shared ? "Shared" : "PerDomain");
+
+	jv_set(w->objects[o], "spec", parse(spec));
+	jv_set_int(metadata, "generation", jv_int(metadata, "generation", 0) + 1);
+	bump(w, o);
+	tell(w, "object %d: %s", o, spec);
+}
+
+static void make_object(struct world *w, int o, const char *domains)
+{
+	w->objects[o] = parse("{\"metadata\":{},\"status\":{\"observedGeneration\":-1}}");
+	jv_set(jv_object(w->objects[o], "metadata"), "name", json_sprintf("object-%d", o));
+	jv_set(jv_object(w->objects[o], "metadata"), "uid", json_sprintf("uid-%d", o));
+	set_spec(w, o, "one.test", domains);
+}
+
+/* The watch brings what the object is now. */
+static void deliver(struct world *w, int p, int o)
+{
+	struct seat *seat = &w->processes[p].seats[o];
+	int64_t before = seat->cached ? seat->cached->generation : 0;
+
+	if (seat->cached && strcmp(jv_str(w->objects[o], "metadata.resourceVersion"),
+				   seat->cached->resource_version) == 0)
+		return;
+	api_free(TAKE(seat->cached));
+	if (w->objects[o])
+		seat->cached = api_decode(w->objects[o]);
+	if (!seat->cached || seat->cached->generation != before) {
+		seat->due_ms = w->now_ms;
+		plan_fold_owner_stale(&w->processes[p].seats[!o].memory);
+	}
+}
+
+/* ---- the Secret ---- */
+
+static void forget_reading(struct process *process)
+{
+	ledger_free(TAKE(process->ledger));
+	while (process->values_len > 0) {
+		struct ledger_value *value = &process->values[--process->values_len];
+
+		free(value->key);
+		free(value->data);
+	}
+	json_decref(TAKE(process->reading));
+}
+
+static struct ledger *open_reading(struct process *process)
+{
+	struct err err = {0};
+	struct ledger *ledger = ledger_open(process->values, process->values_len, &err);
+
+	if (!ledger || ledger_use(ledger, KEY, &err))
+		fail_msg("ledger: %s", err.msg);
+	return ledger;
+}
+
+static void read_secret(struct world *w, struct process *process)
+{
+	const char *key;
+	json_t *value;
+
+	forget_reading(process);
+	process->reading = json_incref(w->secret);
+	process->rv = w->rv;
+	process->read_ms = w->now_ms;
+	json_object_foreach(process->reading, key, value)
+		process->values[process->values_len++] = (struct ledger_value){
+			.key = mem_strdup(key),
+			.data = mem_strdup(json_string_value(value)),
+			.len = json_string_length(value),
+		};
+	process->ledger = open_reading(process);
+}
+
+static json_t *written(const struct process *process, const struct ledger *ledger)
+{
+	json_t *data =
+		json_is_object(process->reading) ? json_copy(process->reading) : json_object();
+	struct ledger_value *values;
+	size_t len = ledger_write(ledger, &values);
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		jv_set_str(data, values[i].key, values[i].data);
+	ledger_values_free(values, len);
+	return data;
+}
+
+static void commit(struct world *w, json_t *data)
+{
+	CLEANUP(jv_freep) json_t *accounts = NULL;
+	const char *text = json_string_value(json_object_get(data, KEY));
+	const char *domain;
+	json_t *entry;
+
+	json_decref(w->secret);
+	w->secret = json_incref(data);
+	w->rv++;
+	w->writes++;
+	if (!text)
+		return;
+	accounts = parse(text);
+	json_object_foreach(accounts, domain, entry)
+		jv_set_bool(w->durable, jv_str(entry, "fulldomain"), true);
+}
+
+/* ---- the acme-dns server ---- */
+
+static void make_account(struct world *w, const char *domain, struct acmedns_account *account)
+{
+	int n = ++w->accounts;
+
+	*account = (struct acmedns_account){.password = "secret"};
+	(void)snprintf(account->username, sizeof(account->username),
+		       "10000000-0000-4000-8000-%012d", n);
+	(void)snprintf(account->subdomain, sizeof(account->subdomain),
+		       "20000000-0000-4000-8000-%012d", n);
+	(void)snprintf(account->fulldomain, sizeof(account->fulldomain), "%s.one.test",
+		       account->subdomain);
+	w->made[domain[0] - 'a']++;
+	tell(w, "server: account %d for %s", n, domain);
+}
+
+static void view_of(struct world *w, int p, int o, struct plan_view *view)
+{
+	struct process *process = &w->processes[p];
+	struct seat *seat = &process->seats[o];
+	unsigned int held = 0;
+	size_t i;
+
+	for (i = 0; i < OBJECTS; i++)
+		held += (unsigned int)plan_slots_held(&process->seats[i].memory);
+	*view = (struct plan_view){
+		.object = seat->cached,
+		.holder = process->holder,
+		.leading = p == w->leader,
+		.secret = {.key = KEY, .opaque = true, .immutable = w->immutable},
+		.host = {.state = (enum plan_host_state)w->host_state,
+			 .message = "out of order",
+			 .retry_ms = w->host_retry_ms,
+			 .slots = held < 3 ? 3 - held : 0},
+		.now_ms = w->now_ms,
+		.register_timeout_ms = TIMEOUT_MS,
+	};
+	if (view->host.state != PLAN_HOST_OK && w->now_ms >= w->host_retry_ms)
+		view->host.state = PLAN_HOST_UNRESOLVED;
+	for (i = 0; i < ARRAY_LEN(view->random); i++)
+		view->random[i] = next_random(w);
+	if (!process->reading)
+		return;
+	view->secret.state =
+		json_is_null(process->reading) ? PLAN_SECRET_ABSENT : PLAN_SECRET_PRESENT;
+	view->secret.ledger = process->ledger;
+	view->secret.fresh = process->read_ms >= seat->due_ms;
+}
+
+static void start_post(struct world *w, int p, int o, int work)
+{
+	struct seat *seat = &w->processes[p].seats[o];
+	const struct plan_work *at = &seat->memory.works[work];
+	struct post *post = w->posts;
+	size_t i;
+
+	check(w, !json_object_get(w->posted, at->nonce), "two POSTs for one claim");
+	check(w, w->now_ms + TIMEOUT_MS <= at->claimed_ms + TIMEOUT_MS + 10000, "a late POST");
+	for (i = 0; i < POSTS; i++)
+		check(w,
+		      w->reset || !w->posts[i].active ||
+			      strcmp(w->posts[i].domain, at->domain) != 0,
+		      "two POSTs for one domain at a time");
+	jv_set_bool(w->posted, at->nonce, true);
+	while (post->active)
+		post++;
+	*post = (struct post){.active = true, .process = p, .object = o, .work = work};
+	(void)snprintf(post->domain, sizeof(post->domain), "%s", at->domain);
+	(void)snprintf(post->nonce, sizeof(post->nonce), "%s", at->nonce);
+	post->end_ms = w->now_ms + (w->faulty ? pick(w, TIMEOUT_MS) : 100);
+	plan_fold_posting(&seat->memory, work);
+}
+
+static void end_post(struct world *w, struct post *post)
+{
+	static const struct acmedns_result results[] = {
+		{ACMEDNS_REGISTERED, false, -1, "registered"},
+		{ACMEDNS_NO_ANSWER, true, -1, "no answer"},
+		{ACMEDNS_SERVER_ERROR, true, -1, "error"},
+		{ACMEDNS_UNREACHABLE, false, -1, "unreachable"},
+		{ACMEDNS_UNAVAILABLE, false, 7, "disabled"},
+	};
+	const struct acmedns_result *result = &results[chance(w, 40) ? 1 + pick(w, 4) : 0];
+	struct acmedns_account account;
+	struct plan_view view;
+
+	post->active = false;
+	if (result->verdict == ACMEDNS_REGISTERED || (result->maybe_made && pick(w, 2)))
+		make_account(w, post->domain, &account);
+	if (post->process < 0)
+		return;
+	tell(w, "process %d, object %d: POST for %s: %s", post->process, post->object, post->domain,
+	     result->message);
+	view_of(w, post->process, post->object, &view);
+	plan_fold_registered(&w->processes[post->process].seats[post->object].memory, &view,
+			     post->work, result, &account);
+}
+
+static void pass_time(struct world *w, int64_t ms)
+{
+	size_t i;
+
+	w->now_ms += ms;
+	for (i = 0; i < POSTS; i++)
+		if (w->posts[i].active && w->posts[i].end_ms <= w->now_ms)
+			end_post(w, &w->posts[i]);
+}
+
+/* ---- faults ---- */
+
+static void crash(struct world *w, int p)
+{
+	struct process *process = &w->processes[p];
+	size_t i;
+
+	tell(w, "process %d crashes", p);
+	for (i = 0; i < POSTS; i++)
+		if (w->posts[i].process == p)
+			w->posts[i].process = -1;
+	for (i = 0; i < OBJECTS; i++) {
+		api_free(process->seats[i].cached);
+		process->seats[i] = (struct seat){.due_ms = w->now_ms};
+	}
+	forget_reading(process);
+	(void)snprintf(process->holder, sizeof(process->holder), "holder-%d-%d", p,
+		       pick(w, 1000000));
+	for (i = 0; i < OBJECTS; i++)
+		deliver(w, p, (int)i);
+}
+
+static void delete_secret(struct world *w)
+{
+	tell(w, "the Secret is deleted");
+	json_decref(w->secret);
+	w->secret = json_null();
+	w->rv++;
+	w->reset = true;
+}
+
+static void trouble(struct world *w)
+{
+	switch (pick(w, 16)) {
+	case 0:
+	case 1:
+		crash(w, pick(w, PROCESSES));
+		break;
+	case 2:
+	case 3:
+		w->leader = !w->leader;
+		tell(w, "process %d leads", w->leader);
+		break;
+	case 4:
+		if (w->random % 5 == 0)
+			delete_secret(w);
+		break;
+	case 5:
+		set_spec(w, 0, pick(w, 3) ? "one.test" : "two.test",
+			 "[\"a.test\",\"b.test\",\"d.test\"]");
+		w->moved = true;
+		break;
+	case 6:
+		if (w->objects[1])
+			set_spec(w, 1, "one.test",
+				 pick(w, 2) ? "[\"b.test\",\"c.test\"]" : "[\"c.test\"]");
+		break;
+	case 7:
+		w->immutable = !w->immutable;
+		break;
+	case 8:
+		if (pick(w, 4) == 0 && w->objects[1]) {
+			tell(w, "object 1 is deleted");
+			json_decref(TAKE(w->objects[1]));
+		}
+		break;
+	case 9:
+		w->host_state = PLAN_HOST_FAILED;
+		w->host_retry_ms = w->now_ms + 3000;
+		break;
+	case 10:
+		pass_time(w, pick(w, 40000));
+		break;
+	default:
+		break;
+	}
+	if (w->late && pick(w, 2)) {
+		tell(w, "a late write: %s", w->late_rv == w->rv ? "taken" : "refused");
+		if (w->late_rv == w->rv)
+			commit(w, w->late);
+		json_decref(TAKE(w->late));
+	}
+}
+
+/* ---- acting ---- */
+
+static void patch_status(struct world *w, int p, int o, const struct plan_action *action)
+{
+	struct seat *seat = &w->processes[p].seats[o];
+	CLEANUP(jv_freep) json_t *patch = api_status_patch(seat->cached, &action->status, 1);
+	bool current = strcmp(jv_str(w->objects[o], "metadata.resourceVersion"),
+			      seat->cached->resource_version) == 0;
+	bool changed = plan_ready_changed(seat->cached, &action->status);
+	int64_t generation = seat->cached->generation;
+	size_t i;
+
+	for (i = 0; i < action->status.records_len; i++)
+		check(w, json_object_get(w->durable, action->status.records[i].value) != NULL,
+		      "a CNAME is named before it is durable");
+	if (!current || chance(w, 10)) {
+		deliver(w, p, o);
+		return;
+	}
+	jv_set(w->objects[o], "status", json_deep_copy(jv_object(patch, "status")));
+	bump(w, o);
+	w->writes++;
+	deliver(w, p, o);
+	if (chance(w, 10))
+		return; /* the answer is lost */
+	seat->proven_generation = generation;
+	plan_fold_status(&seat->memory, generation, changed);
+}
+
+static bool claims_anything(const struct plan_edit *edit)
+{
+	size_t i;
+
+	for (i = 0; i < PLAN_WORKS; i++)
+		if (edit->claimed[i].state == PLAN_WORK_CLAIMED)
+			return true;
+	return false;
+}
+
+/* One write, with all that can come of it. */
+static void send_edit(struct world *w, int p, int o, const struct plan_edit *edit, json_t *data)
+{
+	struct seat *seat = &w->processes[p].seats[o];
+	struct plan_written result = {.outcome = PLAN_WRITTEN, .sent_ms = w->now_ms};
+	bool lost = chance(w, 15);
+	struct plan_view view;
+
+	pass_time(w, pick(w, chance(w, 10) ? 12000 : 20));
+	if (chance(w, 5)) {
+		result.outcome = PLAN_WRITE_REFUSED;
+		result.reason = API_REASON_SECRET_DENIED;
+	} else if (lost && pick(w, 2)) {
+		json_decref(w->late);
+		w->late = json_incref(data);
+		w->late_rv = w->rv;
+	} else {
+		commit(w, data);
+	}
+	if (lost) {
+		result.outcome = PLAN_WRITE_UNKNOWN;
+		result.reason = API_REASON_SECRET_UNAVAILABLE;
+	}
+	tell(w, "process %d, object %d: write %d%s", p, o, (int)result.outcome,
+	     claims_anything(edit) ? " with claims" : "");
+	if (result.outcome == PLAN_WRITTEN)
+		read_secret(w, &w->processes[p]);
+	else
+		forget_reading(&w->processes[p]);
+	view_of(w, p, o, &view);
+	plan_fold_written(&seat->memory, &view, edit, &result);
+}
+
+static void edit_secret(struct world *w, int p, int o)
+{
+	struct process *process = &w->processes[p];
+	struct seat *seat = &process->seats[o];
+	CLEANUP(ledger_freep) struct ledger *ledger = NULL;
+	CLEANUP(jv_freep) json_t *data = NULL;
+	CLEANUP(mem_freep) struct plan_edit *edit = mem_zalloc(sizeof(*edit));
+	const struct plan_written nothing = {.outcome = PLAN_WRITTEN, .sent_ms = w->now_ms};
+	struct plan_view view;
+
+	if (!process->reading || process->rv != w->rv)
+		read_secret(w, process);
+	ledger = open_reading(process);
+	view_of(w, p, o, &view);
+	plan_edit(&view, &seat->memory, ledger, edit);
+	if (!ledger_changed(ledger)) {
+		plan_fold_written(&seat->memory, &view, edit, &nothing);
+		return;
+	}
+	check(w, !claims_anything(edit) || seat->proven_generation == seat->cached->generation,
+	      "a claim before its status patch");
+	check(w, !claims_anything(edit) || p == w->leader, "a claim of one who does not lead");
+	data = written(process, ledger);
+	if (chance(w, 5)) {
+		crash(w, p);
+		return;
+	}
+	send_edit(w, p, o, edit, data);
+	if (chance(w, 5))
+		crash(w, p);
+}
+
+static void ask_owner(struct world *w, int p, int o, const struct plan_action *action)
+{
+	CLEANUP(mem_freep) char *uid = mem_strdup(action->owner_uid);
+	CLEANUP(api_freep) struct api_registration *owner = NULL;
+	const int other = action->owner_name[strlen(action->owner_name) - 1] - '0';
+	struct plan_view view;
+
+	if (w->objects[other])
+		owner = api_decode(w->objects[other]);
+	view_of(w, p, o, &view);
+	plan_fold_owner(&w->processes[p].seats[o].memory, &view, uid, owner);
+}
+
+static void act(struct world *w, int p, int o, const struct plan_action *action)
+{
+	struct seat *seat = &w->processes[p].seats[o];
+	struct plan_view view;
+
+	switch (action->what) {
+	case PLAN_WAIT:
+		seat->wake_ms = action->wake_ms;
+		return;
+	case PLAN_PATCH_STATUS:
+		patch_status(w, p, o, action);
+		return;
+	case PLAN_READ_SECRET:
+		if (!chance(w, 5))
+			read_secret(w, &w->processes[p]);
+		view_of(w, p, o, &view);
+		if (view.secret.fresh)
+			plan_fold_read(&seat->memory, &view);
+		else
+			plan_fold_read_failed(&seat->memory, &view, API_REASON_SECRET_UNAVAILABLE);
+		return;
+	case PLAN_EDIT_SECRET:
+		edit_secret(w, p, o);
+		return;
+	case PLAN_RESOLVE_HOST:
+		w->host_state = chance(w, 20) ? PLAN_HOST_FAILED : PLAN_HOST_OK;
+		w->host_retry_ms = w->now_ms + 3000;
+		return;
+	case PLAN_ASK_OWNER:
+		ask_owner(w, p, o, action);
+		return;
+	case PLAN_ASK_SELF:
+		(void)plan_fold_self(&seat->memory, !w->objects[o]);
+		return;
+	case PLAN_REGISTER:
+		start_post(w, p, o, action->work);
+		return;
+	case PLAN_EXPIRE:
+		plan_fold_expired(&seat->memory, action->work);
+		return;
+	case PLAN_EMIT_EVENT:
+		plan_fold_event(&seat->memory);
+		return;
+	}
+}
+
+/* True when it did something. */
+static bool pass(struct world *w, int p, int o)
+{
+	struct seat *seat = &w->processes[p].seats[o];
+	struct plan_action action;
+	struct plan_view view;
+	enum plan_what what;
+
+	if (seat->wake_ms && w->now_ms >= seat->wake_ms)
+		seat->due_ms = w->now_ms;
+	seat->wake_ms = 0;
+	view_of(w, p, o, &view);
+	plan(&view, &seat->memory, &action);
+	what = action.what;
+	if (what != PLAN_WAIT)
+		tell(w, "process %d, object %d: %s", p, o, plan_what_name(what));
+	act(w, p, o, &action);
+	plan_action_done(&action);
+	return what != PLAN_WAIT;
+}
+
+#endif
