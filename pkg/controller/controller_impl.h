@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONTROLLER_IMPL_H
+#define CONTROLLER_IMPL_H
+
+#include "base/hash.h"
+
+#include "api/api.h"
+#include "controller/controller.h"
+#include "http/http.h"
+#include "informer/informer.h"
+#include "ledger/ledger.h"
+#include "plan/plan.h"
+#include "resolve/resolve.h"
+#include "workq/workq.h"
+
+#define CONTROLLER_NAME "acmednsregistration"
+
+/* The memory of a resting object: all that comes before the works. */
+#define MEMORY_HEAD offsetof(struct plan_memory, works)
+
+struct channel;
+struct host;
+
+/* One object, by uid; lives on after the object until what it began is finished. */
+struct record {
+	struct controller *controller;
+	char *uid;
+	char *namespace;
+	char *name;
+	char *secret_key;
+	struct channel *channel; /* to its Secret */
+	struct host *host;	 /* NULL until spec.host was read */
+
+	/* The memory; NULL while it rests: then its head, and if that is NULL too, the generation, is
+	 * all of it. */
+	struct plan_memory *memory;
+	void *head;
+	int64_t visited_generation;
+
+	char own_rv[40];	/* resourceVersion of our last own write; "" = none */
+	int64_t due_ms;		/* the pass must see a Secret read at or after this time */
+	int64_t wake_ms;	/* when plan() wants to look again; 0 = never */
+	struct kube_call *call; /* the patch or question under way */
+	struct patch *patch;	/* what that patch says */
+	char *asked_uid;	/* whom that question is about */
+	struct post *posts[PLAN_WORKS];
+
+	/* channel.c */
+	bool wants_read, wants_edit, in_batch;
+	struct plan_edit *edit;
+	struct record *channel_prev, *channel_next;
+	/* host.c */
+	unsigned int slots; /* taken at host */
+	bool waits_slot, waits_address;
+	struct record *host_prev, *host_next; /* among those that wait for a slot */
+
+	UT_hash_handle hh;
+};
+
+struct controller {
+	struct controller_options options;
+	char holder[PLAN_NONCE_LEN];
+	struct informer *informer;
+	struct workq *queue;
+	struct http *http; /* to tenants' hosts: connections of its own */
+	struct resolve *resolve;
+	struct record *records;
+	struct channel *channels;
+	struct host *hosts;
+	struct cidr_addr *api_addrs;
+	size_t api_addrs_len;
+	struct resolve_call *api_call;
+	struct event *api_timer;
+	bool draining;
+	struct event *drain_timer;
+	void (*drained)(void *ctx);
+	void *drained_ctx;
+	struct {
+		struct metrics_family *reconciles, *reconcile_time, *registrations, *orphaned;
+	} metrics;
+};
+
+/* ---- record.c ---- */
+
+struct record *record_find(struct controller *controller, const char *uid);
+struct record *record_get(struct controller *controller, const struct api_registration *object);
+/* Frees it if the object is gone and nothing is under way. */
+void record_release(struct record *record);
+void record_free(struct record *record);
+/* Has it changed outside of us: the next pass reads the Secret anew. */
+void record_touch(struct record *record, enum workq_priority priority);
+/* The object as cached, or NULL when it is gone or another of the name. */
+const struct api_registration *record_object(const struct record *record);
+/* The whole memory, to be folded into. */
+struct plan_memory *record_memory(struct record *record);
+/* After a fold: keeps only the head of a memory at rest. */
+void record_rest(struct record *record);
+void record_view(struct record *record, struct plan_view *ret_view);
+bool record_is_unfinished(const struct record *record);
+/* An exclusive act has ended: the key runs again. */
+void record_done(struct record *record);
+
+/* ---- act.c ---- */
+
+void act_pass(void *controller, const char *uid); /* the queue's handler */
+void act_cancel(struct record *record);
+/* Accounts that may exist unknown to anybody were counted. */
+void act_count_orphans(struct record *record, unsigned int count);
+
+/* ---- channel.c: one Secret, one writer ---- */
+
+struct channel *channel_get(struct controller *controller, const char *namespace, const char *name);
+void channel_add(struct channel *channel, struct record *record);
+void channel_remove(struct channel *channel, struct record *record); /* frees an empty channel */
+void channel_view(struct channel *channel, const struct record *record,
+		  struct plan_secret *ret_secret);
+/* Ends with plan_fold_read() or plan_fold_read_failed() and record_done(). */
+void channel_read(struct channel *channel, struct record *record);
+/* Ends with plan_fold_written() and record_done(); merged with what others of the Secret want. */
+void channel_edit(struct channel *channel, struct record *record);
+/* Another object of the Secret has changed or is gone. */
+void channel_wake_losers(struct channel *channel);
+/* A pass has ended with nothing to do: a reading that no other object can use is let go. */
+void channel_rest(struct channel *channel);
+
+/* ---- snapshot.c: a Secret as it was read ---- */
+
+struct snapshot {
+	bool known;
+	bool exists;
+	bool opaque, immutable, adopt;
+	char rv[40];
+	int64_t as_of_ms; /* when the request was sent that brought it */
+	struct ledger_value *values;
+	size_t values_len;
+	struct ledger *ledger; /* lent to views; NULL when our document is unreadable */
+	char *unparsable; /* why ours, or the last key asked for, is; owned */
+};
+
+void snapshot_set(struct snapshot *snapshot, const json_t *secret, int64_t as_of_ms);
+void snapshot_set_absent(struct snapshot *snapshot, int64_t as_of_ms);
+void snapshot_drop(struct snapshot *snapshot); /* keeps rv, forgets the rest */
+/* Metadata and the values that a ledger changed, as a create or a merge patch. Owned by the caller.
+ */
+json_t *snapshot_body(const struct snapshot *snapshot, const char *namespace, const char *name,
+		      const struct ledger *edited);
+
+/* ---- host.c: one acme-dns server: its addresses and its slots ---- */
+
+void host_use(struct record *record, const char *url);
+void host_leave(struct record *record);
+void host_view(struct record *record, struct plan_host *ret_host);
+void host_resolve(struct record *record);	   /* wakes the record when there is an answer */
+const char *host_pin(const struct record *record); /* for http_request; NULL when not resolved */
+void host_take_slots(struct record *record, unsigned int more);
+void host_wait_slot(struct record *record);
+/* Gives back what the works do not hold, to the next that waits. */
+void host_settle(struct record *record);
+void host_free_all(struct controller *controller);
+
+#endif

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * An acme-dns server as the operator sees it: the addresses that its name has and that may be used,
+ * and how many registrations run there at a time. Objects of one server share its slots, those of
+ * another have their own: a dead server delays nobody else.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/mono.h"
+#include "controller/controller_impl.h"
+#include "url/url.h"
+
+#define ADDRESS_MS     30000 /* an answer is good for so long */
+#define REFUSED_MS     60000
+#define FAILED_MS      5000
+#define FAILED_MOST_MS 60000
+
+struct host {
+	struct controller *controller;
+	char *key; /* "scheme://host:port" */
+	char name[DNSNAME_LEN];
+	int port;
+	bool ipv6;
+	size_t users;
+	/* addresses */
+	struct resolve_call *call;
+	enum plan_host_state state;
+	int64_t until_ms; /* when state becomes UNRESOLVED again */
+	int64_t failed_ms;
+	char message[160];
+	char *pin;
+	/* slots */
+	unsigned int taken;
+	struct record *waiting;
+	UT_hash_handle hh;
+};
+
+static char *host_key(const struct url *url)
+{
+	return mem_printf("%s://%s:%d", url->https ? "https" : "http", url->host, url->port);
+}
+
+static struct host *host_get(struct controller *controller, const char *text)
+{
+	CLEANUP(mem_freep) char *key = NULL;
+	struct host *host;
+	struct url url;
+	struct err err;
+
+	if (url_parse(text, &url, &err))
+		return NULL;
+	key = host_key(&url);
+	HASH_FIND_STR(controller->hosts, key, host);
+	if (host)
+		return host;
+	host = mem_zalloc(sizeof(*host));
+	host->controller = controller;
+	host->key = TAKE(key);
+	(void)snprintf(host->name, sizeof(host->name), "%s", url.host);
+	host->port = url.port;
+	host->ipv6 = url.ipv6;
+	host->failed_ms = FAILED_MS;
+	HASH_ADD_KEYPTR(hh, controller->hosts, host->key, strlen(host->key), host);
+	return host;
+}
+
+static void host_free(struct host *host)
+{
+	HASH_DEL(host->controller->hosts, host);
+	resolve_cancel(host->call);
+	free(host->key);
+	free(host->pin);
+	free(host);
+}
+
+void host_free_all(struct controller *controller)
+{
+	struct host *host;
+	struct host *next;
+
+	HASH_ITER(hh, controller->hosts, host, next) {
+		host_free(host);
+	}
+}
+
+void host_use(struct record *record, const char *url)
+{
+	struct host *host = host_get(record->controller, url);
+
+	if (record->host == host)
+		return;
+	/* Until its claims at the old host have ended they count there. */
+	if (record->host && record->memory && plan_slots_held(record->memory) > 0)
+		return;
+	if (host)
+		host->users++;
+	host_leave(record);
+	record->host = host;
+}
+
+static void stop_waiting(struct record *record)
+{
+	if (record->waits_slot)
+		DL_DELETE2(record->host->waiting, record, host_prev, host_next);
+	record->waits_slot = false;
+	record->waits_address = false;
+}
+
+static void offer_slots(struct host *host);
+
+void host_leave(struct record *record)
+{
+	struct host *host = record->host;
+
+	if (!host)
+		return;
+	stop_waiting(record);
+	host->taken -= record->slots;
+	record->slots = 0;
+	record->host = NULL;
+	offer_slots(host);
+	if (--host->users == 0)
+		host_free(host);
+}
+
+/* ---- slots ---- */
+
+static unsigned int free_slots(const struct host *host)
+{
+	return PLAN_WORKS > host->taken ? PLAN_WORKS - host->taken : 0;
+}
+
+static unsigned int held(const struct record *record)
+{
+	return record->memory ? (unsigned int)plan_slots_held(record->memory) : 0;
+}
+
+void host_view(struct record *record, struct plan_host *ret_host)
+{
+	const struct host *host = record->host;
+	int64_t now_ms = mono_ms();
+
+	*ret_host = (struct plan_host){.state = PLAN_HOST_UNRESOLVED};
+	if (!host)
+		return;
+	if (now_ms < host->until_ms)
+		ret_host->state = host->state;
+	ret_host->message = host->message;
+	ret_host->retry_ms = host->until_ms;
+	/* Who waits goes before who comes; what was given to this one is its own. */
+	ret_host->slots = record->slots - held(record) + (host->waiting ? 0 : free_slots(host));
+}
+
+void host_take_slots(struct record *record, unsigned int more)
+{
+	unsigned int want = held(record) + more;
+
+	if (want <= record->slots)
+		return;
+	record->host->taken += want - record->slots;
+	record->slots = want;
+}
+
+void host_wait_slot(struct record *record)
+{
+	if (!record->host || record->waits_slot)
+		return;
+	record->waits_slot = true;
+	DL_APPEND2(record->host->waiting, record, host_prev, host_next);
+	offer_slots(record->host);
+}
+
+static void offer_slots(struct host *host)
+{
+	while (host->waiting && free_slots(host) > 0) {
+		struct record *record = host->waiting;
+
+		DL_DELETE2(host->waiting, record, host_prev, host_next);
+		record->waits_slot = false;
+		host_take_slots(record, record->slots - held(record) + 1);
+		workq_add(host->controller->queue, record->uid, WORKQ_HIGH);
+	}
+}
+
+void host_settle(struct record *record)
+{
+	unsigned int keep = held(record);
+
+	if (!record->host || record->wants_edit || record->in_batch || record->slots <= keep)
+		return;
+	record->host->taken -= record->slots - keep;
+	record->slots = keep;
+	offer_slots(record->host);
+}
+
+/* ---- addresses ---- */
+
+static void wake_waiting(struct host *host)
+{
+	struct record *record;
+	struct record *next;
+
+	HASH_ITER(hh, host->controller->records, record, next) {
+		if (record->host != host || !record->waits_address)
+			continue;
+		record->waits_address = false;
+		workq_add(host->controller->queue, record->uid, WORKQ_HIGH);
+	}
+}
+
+static void set_state(struct host *host, enum plan_host_state state, int64_t ms,
+		      const char *message)
+{
+	host->state = state;
+	host->until_ms = mono_ms() + ms;
+	(void)snprintf(host->message, sizeof(host->message), "%s", message);
+}
+
+static void set_failed(struct host *host, const char *message)
+{
+	set_state(host, PLAN_HOST_FAILED, host->failed_ms, message);
+	if (host->failed_ms < FAILED_MOST_MS)
+		host->failed_ms *= 2;
+}
+
+/* Those of the addresses that may be used, as libcurl wants them; "" with the reason for none. */
+static void judge(struct host *host, const struct resolve_answer *answer, const char **ret_refusal)
+{
+	const struct controller *controller = host->controller;
+	const struct cidr_policy policy = {
+		.allowed = controller->options.allowed,
+		.allowed_len = controller->options.allowed_len,
+		.refused = controller->api_addrs,
+		.refused_len = controller->api_addrs_len,
+	};
+	CLEANUP(buf_donep) struct buf pin = BUF_INIT(2048);
+	size_t used = 0;
+	size_t i;
+
+	(void)buf_addf(&pin, "%s%s%s:%d:", host->ipv6 ? "[" : "", host->name, host->ipv6 ? "]" : "",
+		       host->port);
+	for (i = 0; i < answer->len; i++) {
+		const char *refusal = cidr_refusal(&policy, &answer->addrs[i]);
+		char text[CIDR_TEXT_LEN];
+
+		if (refusal) {
+			*ret_refusal = refusal;
+			continue;
+		}
+		cidr_addr_text(&answer->addrs[i], text);
+		(void)buf_addf(&pin, strchr(text, ':') ? "%s[%s]" : "%s%s", used++ ? "," : "",
+			       text);
+	}
+	free(host->pin);
+	host->pin = used ? buf_take(&pin) : NULL;
+}
+
+static void on_resolved(void *ctx, const struct resolve_answer *answer, const struct err *err)
+{
+	struct host *host = ctx;
+	const char *refusal = "no address";
+	char message[160];
+
+	host->call = NULL;
+	if (err) {
+		log_debug("a host does not resolve", "host", host->key, "err", err->msg, NULL);
+		set_failed(host, err->kind == ERR_NOT_FOUND
+					 ? "the name of spec.host does not exist in DNS"
+					 : "DNS does not answer for the name of spec.host");
+		wake_waiting(host);
+		return;
+	}
+	judge(host, answer, &refusal);
+	if (host->pin) {
+		host->failed_ms = FAILED_MS;
+		set_state(host, PLAN_HOST_OK, ADDRESS_MS, "");
+	} else {
+		(void)snprintf(message, sizeof(message),
+			       "spec.host resolves to %s, which this operator does not connect to "
+			       "(--allow-address)",
+			       refusal);
+		set_state(host, PLAN_HOST_REFUSED, REFUSED_MS, message);
+	}
+	wake_waiting(host);
+}
+
+void host_resolve(struct record *record)
+{
+	struct host *host = record->host;
+
+	if (!host)
+		return;
+	record->waits_address = true;
+	if (!host->call)
+		host->call =
+			resolve_start(host->controller->resolve, host->name, on_resolved, host);
+}
+
+const char *host_pin(const struct record *record)
+{
+	const struct host *host = record->host;
+
+	/* An IPv6 address in the URL is not looked up, and libcurl pins none. */
+	return host && host->state == PLAN_HOST_OK && !host->ipv6 ? host->pin : NULL;
+}
