@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests share: one control plane for the whole run."""
+"""What the tests share: a control plane for the whole run, and the operator on it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from e2e.acmedns.client import AcmeDns
 from e2e.cluster import ControlPlane
 from e2e.process import Say
+from e2e.scene import Scene, Site
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +34,35 @@ def control_plane(request: pytest.FixtureRequest, say: Say) -> Iterator[ControlP
     plane.start()
     yield plane
     plane.stop(keep=request.session.testsfailed > 0)
+
+
+@pytest.fixture(scope="session")
+def site(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Install the operator; its end without a sanitizer's complaint is seen here."""
+    site = Site(control_plane, tmp_path_factory.mktemp("operator"))
+    yield site
+    site.vacate()
+
+
+@pytest.fixture(scope="session")
+def _stand_in() -> Iterator[AcmeDns]:
+    """Run an acme-dns stand-in."""
+    with AcmeDns() as server:
+        yield server
+
+
+@pytest.fixture
+def acme_dns(_stand_in: AcmeDns) -> Iterator[AcmeDns]:
+    """Have an acme-dns stand-in without accounts, faults and logs."""
+    yield _stand_in
+    _stand_in.clear()
+    for account in _stand_in.accounts():
+        _stand_in.forget(account["subdomain"])
+
+
+@pytest.fixture
+def scene(site: Site, acme_dns: AcmeDns) -> Iterator[Scene]:
+    """Make a namespace of the test's own."""
+    scene = Scene(site, acme_dns)
+    yield scene
+    scene.close()
