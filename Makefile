@@ -143,7 +143,7 @@ run-image: $(program)
 	$(Q)OPERATOR=$(abspath $(program)) VERSION='$(VERSION)' hack/image
 
 flags:
-	@echo '$(CPPFLAGS) $(warn)'
+	@echo '$(CPPFLAGS) -DVERSION="" $(warn)'
 
 $(B)/lib.a: $(objects)
 	$(call say,AR,$@)
