@@ -96,7 +96,9 @@ class Operator:
     def probe(self, path: str) -> int:
         """The status of a probe, 0 while nothing answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.probe_port}{path}", timeout=5) as r:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.probe_port}{path}", timeout=5
+            ) as r:
                 return int(r.status)
         except urllib.error.HTTPError as error:
             return error.code

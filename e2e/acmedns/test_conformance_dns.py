@@ -2,6 +2,7 @@
 """What acme-dns answers over DNS: each case holds for the stand-in and the real one."""
 
 import time
+from collections.abc import Callable
 
 import dns.flags
 import dns.message
@@ -147,7 +148,7 @@ def test_accounts_are_apart(target: Target, updated: Account) -> None:
 
 
 @pytest.mark.parametrize("case", [str.lower, str.upper], ids=["lower", "upper"])
-def test_apex_soa(target: Target, domain: str, case) -> None:
+def test_apex_soa(target: Target, domain: str, case: Callable[[str], str]) -> None:
     answer = target.query(case(domain), "SOA")
     assert answer.rcode() == dns.rcode.NOERROR
     assert answer.flags & dns.flags.AA

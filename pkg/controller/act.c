@@ -52,7 +52,14 @@ static void emit(const struct record *record, const struct api_registration *obj
 		.resource_version = object ? object->resource_version : "",
 	};
 
-	events_emit(record->controller->options.events, &about, warning, reason, "Register", note);
+	const struct events_message message = {
+		.warning = warning,
+		.reason = reason,
+		.action = "Register",
+		.note = note,
+	};
+
+	events_emit(record->controller->options.events, &about, &message);
 }
 
 static void act_event(struct record *record, const struct plan_view *view)

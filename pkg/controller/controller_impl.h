@@ -31,8 +31,8 @@ struct record {
 	struct channel *channel; /* to its Secret */
 	struct host *host;	 /* NULL until spec.host was read */
 
-	/* The memory; NULL while it rests: then its head, and if that is NULL too, the generation, is
-	 * all of it. */
+	/* The memory; NULL while it rests: then its head, and if that is NULL too, the generation,
+	 * is all of it. */
 	struct plan_memory *memory;
 	void *head;
 	int64_t visited_generation;
@@ -102,7 +102,7 @@ void record_done(struct record *record);
 
 /* ---- act.c ---- */
 
-void act_pass(void *controller, const char *uid); /* the queue's handler */
+void act_pass(void *ctx, const char *uid); /* the queue's handler; ctx is the controller */
 void act_cancel(struct record *record);
 /* Accounts that may exist unknown to anybody were counted. */
 void act_count_orphans(struct record *record, unsigned int count);
@@ -134,7 +134,7 @@ struct snapshot {
 	struct ledger_value *values;
 	size_t values_len;
 	struct ledger *ledger; /* lent to views; NULL when our document is unreadable */
-	char *unparsable; /* why ours, or the last key asked for, is; owned */
+	char *unparsable;      /* why ours, or the last key asked for, is; owned */
 };
 
 void snapshot_set(struct snapshot *snapshot, const json_t *secret, int64_t as_of_ms);

@@ -342,14 +342,14 @@ static json_t *new_body(const struct events *events, const struct events_object 
 }
 
 /* NOLINTNEXTLINE(readability-function-size): six parameters, each of another kind */
-void events_emit(struct events *events, const struct events_object *about, bool warning,
-		 const char *reason, const char *action, const char *note)
+void events_emit(struct events *events, const struct events_object *about,
+		 const struct events_message *message)
 {
-	const char *type = warning ? "Warning" : "Normal";
+	const char *type = message->warning ? "Warning" : "Normal";
 	const char *namespace = *about->namespace ? about->namespace : "default";
-	CLEANUP(mem_freep) char *note_cut = events_cut(note, EVENTS_MAX_NOTE);
+	CLEANUP(mem_freep) char *note_cut = events_cut(message->note, EVENTS_MAX_NOTE);
 	CLEANUP(mem_freep)
-	char *key = mem_printf("%s\n%s\n%s\n%s", about->uid, type, reason, note_cut);
+	char *key = mem_printf("%s\n%s\n%s\n%s", about->uid, type, message->reason, note_cut);
 	CLEANUP(mem_freep) char *event_name = events_name(about->name);
 	struct seen *seen = find_seen(events, key);
 	json_t *body;
@@ -361,8 +361,8 @@ void events_emit(struct events *events, const struct events_object *about, bool 
 	body = new_body(events, about, namespace, event_name);
 	jv_set_str(body, "type", type);
 	jv_set_str(body, "note", note_cut);
-	set_cut(body, "reason", reason, EVENTS_MAX_WORD);
-	set_cut(body, "action", action, EVENTS_MAX_WORD);
+	set_cut(body, "reason", message->reason, EVENTS_MAX_WORD);
+	set_cut(body, "action", message->action, EVENTS_MAX_WORD);
 	if (!enqueue(events, "create", namespace, event_name, body))
 		return;
 	remember(events, key, namespace, event_name);

@@ -35,9 +35,16 @@ struct events *events_new(struct event_base *base, struct kube *kube,
 			  const struct events_options *options);
 void events_free(struct events *events); /* drops what waits; NULL is fine */
 
-/* type warning or normal; action is what we did ("Register"), reason the outcome ("Registered"). */
-void events_emit(struct events *events, const struct events_object *about, bool warning,
-		 const char *reason, const char *action, const char *note);
+struct events_message {
+	bool warning;	    /* type Warning, else Normal */
+	const char *reason; /* the outcome: "Registered" */
+	const char *action; /* what we did: "Register" */
+	const char *note;   /* for people */
+};
+
+/* Both are lent for the call. */
+void events_emit(struct events *events, const struct events_object *about,
+		 const struct events_message *message);
 
 bool events_idle(const struct events *events); /* nothing waits or runs (for a clean end) */
 

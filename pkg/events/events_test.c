@@ -121,7 +121,11 @@ static int tear_down(void **state)
 
 static void emit(struct fixture *f, const char *note)
 {
-	events_emit(f->events, &about, false, "Registered", "Register", note);
+	events_emit(f->events, &about,
+		    &(struct events_message){.warning = false,
+					     .reason = "Registered",
+					     .action = "Register",
+					     .note = note});
 }
 
 static void emit_and_send(struct fixture *f, const char *note)
@@ -155,7 +159,11 @@ static void test_event(void **state)
 	int64_t now_s = mono_wall_us() / 1000000;
 
 	assert_true(events_idle(f->events));
-	events_emit(f->events, &about, true, "Refused", "Register", "the server refused");
+	events_emit(f->events, &about,
+		    &(struct events_message){.warning = true,
+					     .reason = "Refused",
+					     .action = "Register",
+					     .note = "the server refused"});
 	assert_false(events_idle(f->events));
 	UNTIL(f, events_idle(f->events));
 	assert_int_equal(f->creates, 1);
@@ -187,7 +195,9 @@ static void test_about_something_without_a_namespace(void **state)
 	const struct events_object cluster = {
 		.api_version = "v1", .kind = "Node", .namespace = "", .name = "n", .uid = "u"};
 
-	events_emit(f->events, &cluster, false, "Seen", "Look", "x");
+	events_emit(f->events, &cluster,
+		    &(struct events_message){
+			    .warning = false, .reason = "Seen", .action = "Look", .note = "x"});
 	UNTIL(f, events_idle(f->events));
 	assert_string_equal(f->path, "/apis/events.k8s.io/v1/namespaces/default/events");
 	assert_string_equal(sent(f, "type"), "Normal");
@@ -207,7 +217,9 @@ static void test_fields_are_cut(void **state)
 	memset(note, 'n', sizeof(note));
 	memcpy(note + 1023, "\xc3\xa4", 3);
 	object.name = name;
-	events_emit(f->events, &object, false, note, note, note);
+	events_emit(f->events, &object,
+		    &(struct events_message){
+			    .warning = false, .reason = note, .action = note, .note = note});
 	UNTIL(f, events_idle(f->events));
 	assert_int_equal(strlen(sent(f, "metadata.name")), 234 + 17);
 	assert_int_equal(sent(f, "metadata.name")[233], 'a');
@@ -278,9 +290,20 @@ static void test_what_is_not_the_same(void **state)
 	other.uid = "u-2";
 	emit(f, "x");
 	emit(f, "y");
-	events_emit(f->events, &about, true, "Registered", "Register", "x");
-	events_emit(f->events, &about, false, "Refused", "Register", "x");
-	events_emit(f->events, &other, false, "Registered", "Register", "x");
+	events_emit(f->events, &about,
+		    &(struct events_message){.warning = true,
+					     .reason = "Registered",
+					     .action = "Register",
+					     .note = "x"});
+	events_emit(
+		f->events, &about,
+		&(struct events_message){
+			.warning = false, .reason = "Refused", .action = "Register", .note = "x"});
+	events_emit(f->events, &other,
+		    &(struct events_message){.warning = false,
+					     .reason = "Registered",
+					     .action = "Register",
+					     .note = "x"});
 	UNTIL(f, events_idle(f->events));
 	assert_int_equal(f->creates, 5);
 }

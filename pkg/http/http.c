@@ -10,8 +10,7 @@
 
 void *http_must(void *p)
 {
-	if (!p)
-		abort();
+	assert(p);
 	return p;
 }
 
@@ -51,7 +50,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 static void on_socket(evutil_socket_t fd, short what, void *ctx)
 {
 	int mask =
-	    (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+		(what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
 
 	drive(ctx, fd, mask);
 }

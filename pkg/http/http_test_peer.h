@@ -152,8 +152,8 @@ static inline bool peer_listen(struct peer *peer, struct event_base *base, const
 	int len = sizeof(addr);
 	socklen_t got_len = sizeof(addr);
 
-	*peer =
-	    (struct peer){.base = base, .reply = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"};
+	*peer = (struct peer){.base = base,
+			      .reply = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"};
 	assert(evutil_parse_sockaddr_port(ip, (struct sockaddr *)&addr, &len) == 0);
 	addr.sin6_port = htons((uint16_t)port);
 	peer->listener = evconnlistener_new_bind(base, peer_on_accept, peer,

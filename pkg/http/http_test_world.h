@@ -49,12 +49,12 @@ static inline int tear_down(void **state)
 static inline struct http_request get(struct world *w)
 {
 	return (struct http_request){
-	    .method = "GET",
-	    .url = w->url,
-	    .max_body = 1024,
-	    .timeout_ms = 5000,
-	    .on_done = outcome_note,
-	    .ctx = &w->out,
+		.method = "GET",
+		.url = w->url,
+		.max_body = 1024,
+		.timeout_ms = 5000,
+		.on_done = outcome_note,
+		.ctx = &w->out,
 	};
 }
 

@@ -20,9 +20,10 @@ static void freeaddrinfop(struct addrinfo **info)
 static bool is_port(const char *text)
 {
 	size_t len = strlen(text);
+	char *end;
 
 	return len > 0 && len <= 5 && strspn(text, "0123456789") == len &&
-	       strtol(text, NULL, 10) <= UINT16_MAX;
+	       strtol(text, &end, 10) <= UINT16_MAX;
 }
 
 /* Cuts "host:port", "[host]:port" or ":port" in place; host "" for the last. */

@@ -16,28 +16,28 @@
 void informer_metrics_declare(struct informer_metrics *ret_families, struct metrics *metrics)
 {
 	const struct metrics_desc lists = {
-	    .type = METRICS_COUNTER,
-	    .name = "informer_lists_total",
-	    .help = "Lists begun, by resource and cause (start, expired, error).",
-	    .labels = {"resource", "cause"},
+		.type = METRICS_COUNTER,
+		.name = "informer_lists_total",
+		.help = "Lists begun, by resource and cause (start, expired, error).",
+		.labels = {"resource", "cause"},
 	};
 	const struct metrics_desc watch_events = {
-	    .type = METRICS_COUNTER,
-	    .name = "informer_watch_events_total",
-	    .help = "Watch events received, by resource and type.",
-	    .labels = {"resource", "type"},
+		.type = METRICS_COUNTER,
+		.name = "informer_watch_events_total",
+		.help = "Watch events received, by resource and type.",
+		.labels = {"resource", "type"},
 	};
 	const struct metrics_desc last_activity = {
-	    .type = METRICS_GAUGE,
-	    .name = "informer_last_activity_seconds",
-	    .help = "Unix time when the watch of a resource was last heard of.",
-	    .labels = {"resource", "namespace"},
+		.type = METRICS_GAUGE,
+		.name = "informer_last_activity_seconds",
+		.help = "Unix time when the watch of a resource was last heard of.",
+		.labels = {"resource", "namespace"},
 	};
 
 	*ret_families = (struct informer_metrics){
-	    .lists = metrics_declare(metrics, &lists),
-	    .watch_events = metrics_declare(metrics, &watch_events),
-	    .last_activity = metrics_declare(metrics, &last_activity),
+		.lists = metrics_declare(metrics, &lists),
+		.watch_events = metrics_declare(metrics, &watch_events),
+		.last_activity = metrics_declare(metrics, &last_activity),
 	};
 }
 

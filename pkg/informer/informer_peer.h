@@ -110,8 +110,8 @@ static inline void server_listen(struct peer *peer)
 	socklen_t len = sizeof(peer->address);
 
 	peer->listener = evconnlistener_new_bind(
-	    peer->base, on_connection, peer, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, -1,
-	    (struct sockaddr *)&peer->address, sizeof(peer->address));
+		peer->base, on_connection, peer, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, -1,
+		(struct sockaddr *)&peer->address, sizeof(peer->address));
 	assert_non_null(peer->listener);
 	assert_int_equal(getsockname(evconnlistener_get_fd(peer->listener),
 				     (struct sockaddr *)&peer->address, &len),
@@ -204,7 +204,7 @@ static inline void reply_status(struct request *request, const char *status)
 {
 	CLEANUP(mem_freep)
 	char *body =
-	    mem_printf("{\"kind\":\"Status\",\"code\":%.3s,\"message\":\"scripted\"}", status);
+		mem_printf("{\"kind\":\"Status\",\"code\":%.3s,\"message\":\"scripted\"}", status);
 
 	reply(request, status, body);
 }
@@ -302,9 +302,9 @@ static inline void send_error(struct request *request, int code)
 static inline void peer_init(struct peer *peer)
 {
 	*peer = (struct peer){
-	    .base = event_base_new(),
-	    .address.sin_family = AF_INET,
-	    .address.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.base = event_base_new(),
+		.address.sin_family = AF_INET,
+		.address.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	peer->limit = evtimer_new(peer->base, on_limit, NULL);
 	(void)evtimer_add(peer->limit, &(struct timeval){.tv_sec = TEST_LIMIT_S});

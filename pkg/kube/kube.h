@@ -107,8 +107,8 @@ struct kube_request {
 	const char *subresource; /* NULL or "status" */
 	const char *query;	 /* NULL, or encoded text behind the '?' */
 	enum kube_patch patch;
-	json_t *body;	    /* NULL or lent for the call of kube_start() */
-	int64_t timeout_ms; /* 0: 30 s */
+	json_t *body;	       /* NULL or lent for the call of kube_start() */
+	int64_t timeout_ms;    /* 0: 30 s */
 	kube_item_fn *on_item; /* a list's items go here, and object has none; NULL: they stay */
 	kube_done_fn *on_done;
 	void *ctx;

@@ -67,58 +67,60 @@ static void check_body(const struct peer *peer, const char *content_type, const 
 	assert_string_equal(strstr(peer->request, "\r\n\r\n") + 4, body);
 }
 
+static const struct {
+	struct kube_request req;
+	const char *body, *line, *content_type;
+} request_cases[] = {
+	{{.verb = "get", .resource = &secrets, .namespace = "ns", .name = "a"},
+	 NULL,
+	 "GET /api/v1/namespaces/ns/secrets/a HTTP/1.1\r\n",
+	 NULL},
+	{{.verb = "get", .resource = &secrets, .query = "limit=500&continue=x"},
+	 NULL,
+	 "GET /api/v1/secrets?limit=500&continue=x HTTP/1.1\r\n",
+	 NULL},
+	{{.verb = "create", .resource = &leases, .namespace = "ns"},
+	 "{\"a\":1}",
+	 "POST /apis/coordination.k8s.io/v1/namespaces/ns/leases HTTP/1.1\r\n",
+	 "application/json"},
+	{{.verb = "update", .resource = &leases, .namespace = "ns", .name = "l"},
+	 "{\"a\":1}",
+	 "PUT /apis/coordination.k8s.io/v1/namespaces/ns/leases/l HTTP/1.1\r\n",
+	 "application/json"},
+	{{.verb = "patch", .resource = &secrets, .namespace = "ns", .name = "a"},
+	 "{\"a\":1}",
+	 "PATCH /api/v1/namespaces/ns/secrets/a HTTP/1.1\r\n",
+	 "application/merge-patch+json"},
+	{{.verb = "patch",
+	  .resource = &secrets,
+	  .namespace = "ns",
+	  .name = "a",
+	  .subresource = "status",
+	  .query = "fieldManager=me",
+	  .patch = KUBE_APPLY_PATCH},
+	 "{\"a\":1}",
+	 "PATCH /api/v1/namespaces/ns/secrets/a/status?fieldManager=me HTTP/1.1\r\n",
+	 "application/apply-patch+yaml"},
+	{{.verb = "delete", .resource = &secrets, .namespace = "ns", .name = "a/b ?"},
+	 NULL,
+	 "DELETE /api/v1/namespaces/ns/secrets/a%2Fb%20%3F HTTP/1.1\r\n",
+	 NULL},
+	{{.verb = "delete", .resource = &secrets, .namespace = "ns", .name = "a"},
+	 "{\"preconditions\":{\"uid\":\"u\"}}",
+	 "DELETE /api/v1/namespaces/ns/secrets/a HTTP/1.1\r\n",
+	 "application/json"},
+};
+
 static void test_requests(void **state)
 {
-	static const struct {
-		struct kube_request req;
-		const char *body, *line, *content_type;
-	} cases[] = {
-		{{.verb = "get", .resource = &secrets, .namespace = "ns", .name = "a"},
-		 NULL,
-		 "GET /api/v1/namespaces/ns/secrets/a HTTP/1.1\r\n",
-		 NULL},
-		{{.verb = "get", .resource = &secrets, .query = "limit=500&continue=x"},
-		 NULL,
-		 "GET /api/v1/secrets?limit=500&continue=x HTTP/1.1\r\n",
-		 NULL},
-		{{.verb = "create", .resource = &leases, .namespace = "ns"},
-		 "{\"a\":1}",
-		 "POST /apis/coordination.k8s.io/v1/namespaces/ns/leases HTTP/1.1\r\n",
-		 "application/json"},
-		{{.verb = "update", .resource = &leases, .namespace = "ns", .name = "l"},
-		 "{\"a\":1}",
-		 "PUT /apis/coordination.k8s.io/v1/namespaces/ns/leases/l HTTP/1.1\r\n",
-		 "application/json"},
-		{{.verb = "patch", .resource = &secrets, .namespace = "ns", .name = "a"},
-		 "{\"a\":1}",
-		 "PATCH /api/v1/namespaces/ns/secrets/a HTTP/1.1\r\n",
-		 "application/merge-patch+json"},
-		{{.verb = "patch",
-		  .resource = &secrets,
-		  .namespace = "ns",
-		  .name = "a",
-		  .subresource = "status",
-		  .query = "fieldManager=me",
-		  .patch = KUBE_APPLY_PATCH},
-		 "{\"a\":1}",
-		 "PATCH /api/v1/namespaces/ns/secrets/a/status?fieldManager=me HTTP/1.1\r\n",
-		 "application/apply-patch+yaml"},
-		{{.verb = "delete", .resource = &secrets, .namespace = "ns", .name = "a/b ?"},
-		 NULL,
-		 "DELETE /api/v1/namespaces/ns/secrets/a%2Fb%20%3F HTTP/1.1\r\n",
-		 NULL},
-		{{.verb = "delete", .resource = &secrets, .namespace = "ns", .name = "a"},
-		 "{\"preconditions\":{\"uid\":\"u\"}}",
-		 "DELETE /api/v1/namespaces/ns/secrets/a HTTP/1.1\r\n",
-		 "application/json"},
-	};
 	struct peer *peer = *state;
 
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(request_cases); i++) {
 		CLEANUP(outcome_donep) struct outcome outcome = {0};
 		CLEANUP(jv_freep)
-		json_t *body = cases[i].body ? json_loads(cases[i].body, 0, NULL) : NULL;
-		struct kube_request req = cases[i].req;
+		json_t *body =
+			request_cases[i].body ? json_loads(request_cases[i].body, 0, NULL) : NULL;
+		struct kube_request req = request_cases[i].req;
 
 		peer_answer(peer, 200, "", "{\"kind\":\"Secret\"}");
 		req.body = body;
@@ -126,8 +128,8 @@ static void test_requests(void **state)
 		peer_run_until(peer, &outcome.done);
 		assert_int_equal(outcome.err.kind, ERR_NONE);
 		assert_string_equal(jv_str(outcome.object, "kind"), "Secret");
-		assert_ptr_equal(strstr(peer->request, cases[i].line), peer->request);
-		check_body(peer, cases[i].content_type, cases[i].body);
+		assert_ptr_equal(strstr(peer->request, request_cases[i].line), peer->request);
+		check_body(peer, request_cases[i].content_type, request_cases[i].body);
 	}
 }
 

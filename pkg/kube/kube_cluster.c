@@ -10,8 +10,8 @@ static char *cluster_url(const char *host, const char *port, struct err *err)
 {
 	bool bare_ipv6 = strchr(host, ':') && host[0] != '[';
 	CLEANUP(mem_freep)
-	char *url =
-	    mem_printf("https://%s%s%s:%s", bare_ipv6 ? "[" : "", host, bare_ipv6 ? "]" : "", port);
+	char *url = mem_printf("https://%s%s%s:%s", bare_ipv6 ? "[" : "", host,
+			       bare_ipv6 ? "]" : "", port);
 
 	if (*host && *port && !port[strspn(port, "0123456789")])
 		return kube_server_url(url, err);

@@ -131,8 +131,8 @@ static int read_cluster(const struct entry *cluster, struct kube_config *config,
 static int read_user(const struct entry *user, struct kube_config *config, struct err *err)
 {
 	static const char *const refused[] = {
-	    "exec",	  "auth-provider", "username",		"password", "act-as",
-	    "act-as-uid", "act-as-groups", "act-as-user-extra", NULL};
+		"exec",	      "auth-provider", "username",	    "password", "act-as",
+		"act-as-uid", "act-as-groups", "act-as-user-extra", NULL};
 	struct kube_tls_spec *tls = &config->tls_spec;
 
 	if (refuse_keys(user, refused, "use token, tokenFile, or client-certificate and client-key",

@@ -111,9 +111,9 @@ static int peer_port(struct peer *peer)
 	struct sockaddr_in address;
 	socklen_t len = sizeof(address);
 
-	assert_int_equal(
-	    getsockname(evconnlistener_get_fd(peer->listener), (struct sockaddr *)&address, &len),
-	    0);
+	assert_int_equal(getsockname(evconnlistener_get_fd(peer->listener),
+				     (struct sockaddr *)&address, &len),
+			 0);
 	return ntohs(address.sin_port);
 }
 
@@ -129,8 +129,8 @@ static int peer_set_up(void **state)
 	(void)setenv("no_proxy", "127.0.0.1", 1);
 	peer->base = event_base_new();
 	peer->listener =
-	    evconnlistener_new_bind(peer->base, peer_on_accept, peer, LEV_OPT_CLOSE_ON_FREE, -1,
-				    (struct sockaddr *)&address, sizeof(address));
+		evconnlistener_new_bind(peer->base, peer_on_accept, peer, LEV_OPT_CLOSE_ON_FREE, -1,
+					(struct sockaddr *)&address, sizeof(address));
 	assert_non_null(peer->listener);
 	peer->config = mem_zalloc(sizeof(*peer->config));
 	peer->config->server = mem_printf("http://127.0.0.1:%d", peer_port(peer));

@@ -59,7 +59,7 @@ static void copy_printable(char *ret_text, size_t size, const char *text)
 	size_t len = strnlen(text, size - 1);
 
 	for (size_t i = 0; i < len; i++)
-		ret_text[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+		ret_text[i] = (char)(text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');
 	ret_text[len] = '\0';
 }
 

@@ -131,12 +131,12 @@ struct kube_tls *kube_tls_load(const struct kube_tls_spec *spec, struct err *err
 	    pem_read(&spec->key, &tls->key, err) < 0 || check(tls, err) < 0)
 		return NULL;
 	tls->http = (struct http_tls){
-	    .ca_pem = tls->ca,
-	    .ca_pem_len = tls->ca ? strlen(tls->ca) : 0,
-	    .cert_pem = tls->cert,
-	    .key_pem = tls->key,
-	    .server_name = spec->server_name,
-	    .insecure = spec->insecure,
+		.ca_pem = tls->ca,
+		.ca_pem_len = tls->ca ? strlen(tls->ca) : 0,
+		.cert_pem = tls->cert,
+		.key_pem = tls->key,
+		.server_name = spec->server_name,
+		.insecure = spec->insecure,
 	};
 	return TAKE(tls);
 }

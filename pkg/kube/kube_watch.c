@@ -127,12 +127,12 @@ struct kube_watch *kube_watch_start(struct kube *kube, const struct kube_watch_r
 	CLEANUP(buf_donep) struct buf query = BUF_INIT(MAX_QUERY);
 	struct kube_watch *watch = mem_zalloc(sizeof(*watch));
 	struct http_request http_req = {
-	    .method = "GET",
-	    .max_body = KUBE_MAX_OBJECT,
-	    .timeout_ms = ((int64_t)req->timeout_s + DEADLINE_GRACE_S) * 1000,
-	    .idle_timeout_ms = req->idle_timeout_ms,
-	    .on_data = on_data,
-	    .on_done = on_response,
+		.method = "GET",
+		.max_body = KUBE_MAX_OBJECT,
+		.timeout_ms = ((int64_t)req->timeout_s + DEADLINE_GRACE_S) * 1000,
+		.idle_timeout_ms = req->idle_timeout_ms,
+		.on_data = on_data,
+		.on_done = on_response,
 	};
 	struct kube_target target = {.resource = req->resource, .namespace = req->namespace};
 

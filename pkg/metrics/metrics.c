@@ -156,7 +156,7 @@ struct metrics_family *metrics_declare(struct metrics *metrics, const struct met
 	family->labels_len = count_labels(desc);
 	LL_INSERT_INORDER(metrics->families, family, compare_names);
 	if (!family->labels_len)
-		(void)get_series(family, NULL);
+		(void)get_series(family, desc->labels);
 	return family;
 }
 
@@ -238,6 +238,7 @@ static void write_escaped(struct buf *out, const char *text, bool quotes)
 static void write_number(struct buf *out, double value)
 {
 	char text[32];
+	char *end;
 
 	if (isnan(value) || isinf(value)) {
 		(void)buf_adds(out, isnan(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf");
@@ -245,7 +246,7 @@ static void write_number(struct buf *out, double value)
 	}
 	for (int digits = 15; digits <= 17; digits++) {
 		(void)snprintf(text, sizeof(text), "%.*g", digits, value);
-		if (strtod(text, NULL) == value)
+		if (strtod(text, &end) == value)
 			break;
 	}
 	(void)buf_adds(out, text);

@@ -32,9 +32,11 @@ static void closedirp(DIR **dir)
 /* The n-th number (from 1) behind the text's first n - 1 blanks; 0 when there is none. */
 static double nth_number(const char *text, int n)
 {
+	char *end;
+
 	for (int i = 1; i < n && text; i++)
 		text = text[0] ? strchr(text + 1, ' ') : NULL;
-	return text ? strtod(text, NULL) : 0;
+	return text ? strtod(text, &end) : 0;
 }
 
 static const char *read_line(const char *path, char *line, int size)

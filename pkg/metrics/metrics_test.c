@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
+
 #include "base/mono.h"
 
 #define LABELS(...) ((const char *const[]){__VA_ARGS__})
@@ -47,7 +49,7 @@ struct fixture {
 
 static int set_up(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct fixture *f = mem_zalloc(sizeof(*f));
 
 	f->metrics = metrics_new();
 	buf_init(&f->text, 1 << 20);

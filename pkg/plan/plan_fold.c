@@ -83,8 +83,8 @@ bool plan_ready_changed(const struct api_registration *object, const struct api_
 
 void plan_fold_status(struct plan_memory *memory, int64_t generation, bool ready_changed)
 {
-	/* What the server refused is what another spec said; an outcome that is not known is watched
-	 * by its claim. */
+	/* What the server refused is what another spec said; an outcome that is not known is
+	 * watched by its claim. */
 	if (memory->visited_generation != generation)
 		forget(&memory->claim);
 	memory->visited_generation = generation;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Each seed is another order of events and faults in the world of plan_world.h: lost answers,
+ * Each seed is another order of events and faults in the world of plan_test_world.h: lost answers,
  * conflicts, crashes, changes of leader and of spec. Then the faults end, and everything has to
  * come to rest in the right state. A seed that fails prints its story; TEST_SEED=<n> runs it
  * alone, TEST_SEEDS=<n> so many.
  */
 
-#include "plan/plan_world.h"
+#include "plan/plan_test_world.h"
 
 #define SEEDS 3000
 #define STEPS 150
@@ -72,6 +72,7 @@ static void suffer(struct world *w)
 
 		if (chance(w, 15))
 			trouble(w);
+		arrive_late(w);
 		if (chance(w, 50))
 			deliver(w, p, o);
 		pass_time(w, pick(w, 300));

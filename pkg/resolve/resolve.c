@@ -105,13 +105,14 @@ static void want_socket(void *ctx, ares_socket_t fd, int readable, int writable)
 static int open_channel(struct resolve *resolve, const struct resolve_options *options)
 {
 	struct ares_options set = {
-	    .timeout = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS,
-	    .tries = options->tries ? options->tries : DEFAULT_TRIES,
-	    .sock_state_cb = want_socket,
-	    .sock_state_cb_data = resolve,
+		.timeout = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS,
+		.tries = options->tries ? options->tries : DEFAULT_TRIES,
+		.sock_state_cb = want_socket,
+		.sock_state_cb_data = resolve,
 	};
-	int status = ares_init_options(
-	    &resolve->channel, &set, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
+	int status =
+		ares_init_options(&resolve->channel, &set,
+				  ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
 
 	if (status == ARES_SUCCESS && options->servers)
 		status = ares_set_servers_ports_csv(resolve->channel, options->servers);
@@ -166,9 +167,7 @@ static void deliver(struct resolve_call *call)
 
 static struct cidr_addr addr_of(const struct ares_addrinfo_node *node)
 {
-	struct cidr_addr addr = {
-	    .ip.s6_addr = {[10] = 0xff, [11] = 0xff}
-	    };
+	struct cidr_addr addr = {.ip.s6_addr = {[10] = 0xff, [11] = 0xff}};
 	struct sockaddr_in v4;
 	struct sockaddr_in6 v6;
 
