@@ -7,12 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define uthash_malloc(size) mem_alloc(size)
-#define HASH_FUNCTION(key, len, hash)                                                              \
-	HASH_FNV(key, len, hash) /* the default's cases fall through */
-#include <uthash.h>
 #include <utlist.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mono.h"
@@ -20,7 +17,7 @@
 #include "jv/jv.h"
 
 #define MAX_QUEUE    1000
-#define MAX_SEEN     4096
+#define MAX_SEEN     512
 #define SAME_MS	     INT64_C(600000)
 #define MAX_RETRIES  3
 #define MAX_DELAY_MS 60000

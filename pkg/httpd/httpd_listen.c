@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "httpd/httpd_impl.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdlib.h>
@@ -19,11 +20,10 @@ static void freeaddrinfop(struct addrinfo **info)
 /* Digits only, 0 to 65535: getaddrinfo() would take the lower bits of anything longer. */
 static bool is_port(const char *text)
 {
-	size_t len = strlen(text);
 	char *end;
+	long port = strtol(text, &end, 10);
 
-	return len > 0 && len <= 5 && strspn(text, "0123456789") == len &&
-	       strtol(text, &end, 10) <= UINT16_MAX;
+	return isdigit((unsigned char)*text) && !*end && port <= UINT16_MAX;
 }
 
 /* Cuts "host:port", "[host]:port" or ":port" in place; host "" for the last. */

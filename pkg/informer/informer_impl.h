@@ -8,14 +8,9 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "informer/informer.h"
-
-/* uthash ends the process by exit(-1) when memory is out, and its own choice of hash function
- * falls through cases without clang's blessing. */
-#define uthash_malloc(size)		  mem_alloc(size)
-#define HASH_FUNCTION(key, len, ret_hash) HASH_FNV(key, len, ret_hash)
-#include <uthash.h>
 
 #define INFORMER_RV_SIZE 40 /* KEP-5504: up to 128 bits, 39 digits */
 

@@ -6,12 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define uthash_malloc(size) mem_alloc(size)
-#define HASH_FUNCTION(key, len, hash)                                                              \
-	HASH_FNV(key, len, hash) /* the default's cases fall through */
-#include <uthash.h>
 #include <utlist.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "metrics/metrics_impl.h"
 

@@ -3,8 +3,8 @@
 #define PLAN_TEST_WORLD_H
 
 /*
- * A small world around the plan, for plan_world_test.c: one Secret, two objects that share it and
- * quarrel over a domain, an acme-dns server that counts, two processes of which one leads. While
+ * A small world around the plan, for plan_world_test.c: one Secret, objects that share it and
+ * quarrel over domains, an acme-dns server that counts, two processes of which one leads. While
  * it is faulty, anything may go wrong at any step. What must never happen is checked on the way.
  */
 
@@ -22,7 +22,7 @@
 #include "jv/jv.h"
 #include "plan/plan.h"
 
-#define OBJECTS	   2
+#define OBJECTS	   3
 #define PROCESSES  2
 #define POSTS	   32
 #define NAMES	   4 /* domains a.test to d.test */
@@ -146,6 +146,13 @@ static json_t *parse(const char *text)
 	return doc;
 }
 
+/* Each quarrels with both others. */
+static const char *const domains_of[OBJECTS] = {
+	"[\"a.test\",\"b.test\"]",
+	"[\"b.test\",\"c.test\"]",
+	"[\"c.test\",\"a.test\",\"d.test\"]",
+};
+
 static void bump(struct world *w, int o)
 {
 	jv_set(jv_object(w->objects[o], "metadata"), "resourceVersion",
@@ -166,12 +173,12 @@ static void set_spec(struct world *w, int o, const char *host, const char *domai
 	tell(w, "object %d: %s", o, spec);
 }
 
-static void make_object(struct world *w, int o, const char *domains)
+static void make_object(struct world *w, int o)
 {
 	w->objects[o] = parse("{\"metadata\":{},\"status\":{\"observedGeneration\":-1}}");
 	jv_set(jv_object(w->objects[o], "metadata"), "name", json_sprintf("object-%d", o));
 	jv_set(jv_object(w->objects[o], "metadata"), "uid", json_sprintf("uid-%d", o));
-	set_spec(w, o, "one.test", domains);
+	set_spec(w, o, "one.test", domains_of[o]);
 }
 
 /* The watch brings what the object is now. */
@@ -179,6 +186,7 @@ static void deliver(struct world *w, int p, int o)
 {
 	struct seat *seat = &w->processes[p].seats[o];
 	int64_t before = seat->cached ? seat->cached->generation : 0;
+	size_t i;
 
 	if (seat->cached && strcmp(jv_str(w->objects[o], "metadata.resourceVersion"),
 				   seat->cached->resource_version) == 0)
@@ -186,10 +194,11 @@ static void deliver(struct world *w, int p, int o)
 	api_free(TAKE(seat->cached));
 	if (w->objects[o])
 		seat->cached = api_decode(w->objects[o]);
-	if (!seat->cached || seat->cached->generation != before) {
-		seat->due_ms = w->now_ms;
-		plan_fold_owner_stale(&w->processes[p].seats[!o].memory);
-	}
+	if (seat->cached && seat->cached->generation == before)
+		return;
+	seat->due_ms = w->now_ms;
+	for (i = 0; i < OBJECTS; i++)
+		plan_fold_owner_stale(&w->processes[p].seats[i].memory);
 }
 
 /* ---- the Secret ---- */
@@ -327,8 +336,8 @@ static void start_post(struct world *w, int p, int o, int work)
 	check(w, w->now_ms + TIMEOUT_MS <= at->claimed_ms + TIMEOUT_MS + 10000, "a late POST");
 	for (i = 0; i < POSTS; i++)
 		check(w,
-		      w->reset || !w->posts[i].active ||
-			      strcmp(w->posts[i].domain, at->domain) != 0,
+		      !w->posts[i].active || strcmp(w->posts[i].domain, at->domain) != 0 ||
+			      (w->reset && (w->posts[i].process != p || w->posts[i].object != o)),
 		      "two POSTs for one domain at a time");
 	jv_set_bool(w->posted, at->nonce, true);
 	while (post->active)
@@ -408,6 +417,8 @@ static void delete_secret(struct world *w)
 
 static void trouble(struct world *w)
 {
+	int o = 1 + pick(w, OBJECTS - 1);
+
 	switch (pick(w, 16)) {
 	case 0:
 	case 1:
@@ -428,17 +439,16 @@ static void trouble(struct world *w)
 		w->moved = true;
 		break;
 	case 6:
-		if (w->objects[1])
-			set_spec(w, 1, "one.test",
-				 pick(w, 2) ? "[\"b.test\",\"c.test\"]" : "[\"c.test\"]");
+		if (w->objects[o])
+			set_spec(w, o, "one.test", pick(w, 2) ? domains_of[o] : "[\"c.test\"]");
 		break;
 	case 7:
 		w->immutable = !w->immutable;
 		break;
 	case 8:
-		if (pick(w, 4) == 0 && w->objects[1]) {
-			tell(w, "object 1 is deleted");
-			json_decref(TAKE(w->objects[1]));
+		if (pick(w, 4) == 0 && w->objects[o]) {
+			tell(w, "object %d is deleted", o);
+			json_decref(TAKE(w->objects[o]));
 		}
 		break;
 	case 9:

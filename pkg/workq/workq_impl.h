@@ -4,11 +4,7 @@
 
 /* Between the files of this package only. */
 
-#define uthash_malloc(size) mem_alloc(size)
-#define HASH_FUNCTION(key, len, hash)                                                              \
-	HASH_FNV(key, len, hash) /* the default's cases fall through */
-#include <uthash.h>
-
+#include "base/hash.h"
 #include "base/mem.h"
 #include "workq/workq.h"
 
