@@ -13,6 +13,13 @@ from e2e.process import Say
 from e2e.scene import Scene, Site
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let test_any_cluster.py run against a cluster that has the operator already."""
+    group = parser.getgroup("a cluster of your own")
+    group.addoption("--kubeconfig", help="of a cluster that the operator runs in")
+    group.addoption("--acme-dns-url", help="of an acme-dns that the operator reaches")
+
+
 @pytest.fixture(scope="session")
 def say(pytestconfig: pytest.Config) -> Say:
     """Print a line of progress on the terminal, past pytest's capture of the output."""
