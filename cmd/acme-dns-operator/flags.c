@@ -8,6 +8,8 @@
 
 #include "base/mem.h"
 
+#define NAME_CHARS "abcdefghijklmnopqrstuvwxyz0123456789-"
+
 enum flag {
 	FLAG_KUBECONFIG = 256,
 	FLAG_NAMESPACES,
@@ -146,6 +148,17 @@ static int set_bool(bool *value, const char *flag, struct err *err)
 	return 0;
 }
 
+/* Of an object or a namespace. */
+static int set_name(const char **name, const char *flag, struct err *err)
+{
+	if (!strcspn(optarg, "-.") || strspn(optarg, NAME_CHARS ".") != strlen(optarg))
+		return err_set(err, ERR_INVALID, 0,
+			       "--%s %s: write a name, of lower-case letters, digits, - and .",
+			       flag, optarg);
+	*name = optarg;
+	return 0;
+}
+
 static int set_namespaces(struct flags *flags, struct err *err)
 {
 	char *rest;
@@ -157,7 +170,7 @@ static int set_namespaces(struct flags *flags, struct err *err)
 	while (rest) {
 		char *name = strsep(&rest, ",");
 
-		if (!*name || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(name))
+		if (!*name || strspn(name, NAME_CHARS) != strlen(name))
 			return err_set(
 				err, ERR_INVALID, 0,
 				"--watch-namespaces %s: names with commas between, no blanks",
@@ -189,11 +202,14 @@ static int set_log_format(struct flags *flags, struct err *err)
 	return 0;
 }
 
+/* -v=6, as Kubernetes' own programs have it, comes with the '='. */
 static int set_verbosity(struct flags *flags, struct err *err)
 {
-	if (strlen(optarg) != 1 || *optarg < '0' || *optarg > '9')
-		return err_set(err, ERR_INVALID, 0, "-v %s: 0 to 9", optarg);
-	flags->verbosity = *optarg - '0';
+	const char *level = optarg + (*optarg == '=');
+
+	if (strlen(level) != 1 || *level < '0' || *level > '9')
+		return err_set(err, ERR_INVALID, 0, "-v %s: 0 to 9", level);
+	flags->verbosity = *level - '0';
 	return 0;
 }
 
@@ -218,11 +234,9 @@ static int set_flag(struct flags *flags, int flag, struct err *err)
 	case FLAG_LEADER_ELECT:
 		return set_bool(&flags->leader_elect, "leader-elect", err);
 	case FLAG_LEASE_NAMESPACE:
-		flags->lease_namespace = optarg;
-		return 0;
+		return set_name(&flags->lease_namespace, "leader-election-namespace", err);
 	case FLAG_LEASE_ID:
-		flags->lease_id = optarg;
-		return 0;
+		return set_name(&flags->lease_id, "leader-election-id", err);
 	case FLAG_LEASE_DURATION:
 		return set_duration(&flags->lease_duration_ms, "leader-election-lease-duration",
 				    1000, err);
@@ -259,6 +273,13 @@ static int set_flag(struct flags *flags, int flag, struct err *err)
 	}
 }
 
+static int has_value(const struct flag_text *t)
+{
+	if (t->value)
+		return required_argument;
+	return t->flag == FLAG_VERSION || t->flag == FLAG_HELP ? no_argument : optional_argument;
+}
+
 static void make_options(struct option options[ARRAY_LEN(texts) + 1])
 {
 	size_t i;
@@ -267,7 +288,7 @@ static void make_options(struct option options[ARRAY_LEN(texts) + 1])
 	for (i = 0; i < ARRAY_LEN(texts); i++)
 		options[i] = (struct option){
 			.name = texts[i].name,
-			.has_arg = texts[i].value ? required_argument : optional_argument,
+			.has_arg = has_value(&texts[i]),
 			.val = (int)texts[i].flag,
 		};
 }

@@ -22,6 +22,7 @@
 #include "events/events.h"
 #include "flags.h"
 #include "httpd/httpd.h"
+#include "jv/jv.h"
 #include "kube/kube.h"
 #include "lease/lease.h"
 #include "metrics/metrics.h"
@@ -245,7 +246,7 @@ static int start_clients(struct app *app, struct err *err)
 
 	app->config = kube_config_load(app->flags.kubeconfig, NULL, err);
 	if (!app->config)
-		return err_wrap(err, "finding the API server");
+		return err_wrap(err, "finding the API server (--kubeconfig)");
 	options.requests_total = kube_declare_requests_total(app->metrics);
 	app->kube = kube_new(app->base, app->config, &options);
 	options.user_agent = lease_agent;
@@ -429,6 +430,7 @@ int main(int argc, char **argv)
 	struct err err;
 	int exit_code = EXIT_SUCCESS;
 
+	jv_setup();
 	if (flags_parse(argc, argv, &app.flags, &err)) {
 		(void)fprintf(stderr, "acme-dns-operator: %s\n", err.msg);
 		flags_done(&app.flags);

@@ -6,12 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "acmedns/acmedns.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mono.h"
+#include "base/rnd.h"
 #include "controller/controller_impl.h"
 #include "jv/jv.h"
+
+/* More than any object needs on its way to rest; then a backoff after each few. */
+#define STREAK_MOST  500
+#define STREAK_AGAIN 4
+/* plan() wants to look again at a time that has come: never in a tight circle. */
+#define WAIT_LEAST_MS	 10
+#define THROTTLED_JITTER 20 /* per cent */
 
 static const struct kube_resource registrations = {API_GROUP, API_VERSION, API_PLURAL};
 
@@ -19,21 +26,22 @@ static const struct kube_resource registrations = {API_GROUP, API_VERSION, API_P
 struct patch {
 	int64_t generation;
 	bool ready_changed;
+	bool visits; /* the first of its generation: that it was accepted is what matters */
+	char rv[RV_LEN];
 };
 
-/* One POST /register under way. */
-struct post {
-	struct record *record;
-	int work;
-	struct http_call *call;
-};
-
-static void count_pass(struct controller *controller, const char *result, int64_t began_ms)
+static void count_result(struct controller *controller, const char *result)
 {
 	const char *const by_result[] = {CONTROLLER_NAME, result};
-	const char *const by_name[] = {CONTROLLER_NAME};
 
 	metrics_add(controller->metrics.reconciles, by_result, 1);
+}
+
+static void count_pass(struct controller *controller, int64_t began_ms)
+{
+	const char *const by_name[] = {CONTROLLER_NAME};
+
+	count_result(controller, "success");
 	metrics_observe(controller->metrics.reconcile_time, by_name,
 			(double)(mono_ms() - began_ms) / 1000);
 }
@@ -87,20 +95,27 @@ void act_count_orphans(struct record *record, unsigned int count)
 
 static void act_failed(struct record *record, const char *what, const struct err *err)
 {
-	struct workq *queue = record->controller->queue;
+	struct controller *controller = record->controller;
 
 	/* A conflict is no trouble: the cache is behind, and its next event brings us back. */
 	if (err->kind != ERR_CONFLICT && err->kind != ERR_NOT_FOUND)
 		log_warn(what, "namespace", record->namespace, "name", record->name, "err",
 			 err->msg, NULL);
-	workq_add_backoff(queue, record->uid);
-	workq_done(queue, record->uid);
+	count_result(controller, "error");
+	host_settle(record); /* others need not wait for the end of our troubles */
+	if (err->kind == ERR_THROTTLED && err->code > 0)
+		workq_add_after(controller->queue, record->uid,
+				rnd_jitter_ms((int64_t)err->code * 1000, THROTTLED_JITTER));
+	else
+		workq_add_backoff(controller->queue, record->uid);
+	workq_done(controller->queue, record->uid);
 }
 
 static void on_patched(void *ctx, json_t *object, const struct err *err)
 {
 	struct record *record = ctx;
 	CLEANUP(mem_freep) struct patch *patch = TAKE(record->patch);
+	struct err futile;
 
 	record->call = NULL;
 	if (err) {
@@ -109,6 +124,12 @@ static void on_patched(void *ctx, json_t *object, const struct err *err)
 	}
 	(void)snprintf(record->own_rv, sizeof(record->own_rv), "%s",
 		       jv_str(object, "metadata.resourceVersion"));
+	if (!patch->visits && strcmp(record->own_rv, patch->rv) == 0) {
+		(void)err_set(&futile, ERR_INVALID, 0,
+			      "it changed nothing; is the CustomResourceDefinition an older one?");
+		act_failed(record, "patching status failed", &futile);
+		return;
+	}
 	plan_fold_status(record_memory(record), patch->generation, patch->ready_changed);
 	record_done(record);
 }
@@ -134,11 +155,31 @@ static void act_patch(struct record *record, const struct plan_view *view,
 	*record->patch = (struct patch){
 		.generation = view->object->generation,
 		.ready_changed = plan_ready_changed(view->object, status),
+		.visits = record_memory(record)->visited_generation != view->object->generation,
 	};
+	(void)snprintf(record->patch->rv, sizeof(record->patch->rv), "%s",
+		       view->object->resource_version);
 	record->call = kube_start(record->controller->options.kube, &req);
 }
 
 /* ---- questions ---- */
+
+/* What came is neither an object nor a proper 404: that would end ownerships and registrations. */
+static bool is_no_answer(const json_t *object, const struct err *err)
+{
+	if (!err)
+		return !*jv_str(object, "metadata.uid");
+	return err->kind != ERR_NOT_FOUND || strcmp(jv_str(object, "reason"), "NotFound") != 0;
+}
+
+static void ask_failed(struct record *record, const struct err *err)
+{
+	struct err odd;
+
+	(void)err_set(&odd, ERR_TRANSIENT, 0, "the answer is no Kubernetes object");
+	act_failed(record, "asking for an object failed",
+		   err && err->kind != ERR_NOT_FOUND ? err : &odd);
+}
 
 static void on_owner(void *ctx, json_t *object, const struct err *err)
 {
@@ -148,14 +189,15 @@ static void on_owner(void *ctx, json_t *object, const struct err *err)
 	struct plan_view view;
 
 	record->call = NULL;
-	if (err && err->kind != ERR_NOT_FOUND) {
-		act_failed(record, "asking for the owner of a domain failed", err);
+	if (is_no_answer(object, err)) {
+		ask_failed(record, err);
 		return;
 	}
 	owner = err ? NULL : api_decode(object);
 	record_view(record, &view);
 	if (view.object)
 		plan_fold_owner(record_memory(record), &view, uid, owner);
+	channel_note_loser(record->channel);
 	record_done(record);
 }
 
@@ -167,8 +209,8 @@ static void on_self(void *ctx, json_t *object, const struct err *err)
 	int lost;
 
 	record->call = NULL;
-	if (err && err->kind != ERR_NOT_FOUND) {
-		act_failed(record, "asking for the object failed", err);
+	if (is_no_answer(object, err)) {
+		ask_failed(record, err);
 		return;
 	}
 	gone = err || strcmp(jv_str(object, "metadata.uid"), uid) != 0;
@@ -193,93 +235,12 @@ static void act_ask(struct record *record, const char *name, const char *uid, ku
 	record->call = kube_start(record->controller->options.kube, &req);
 }
 
-/* ---- POST /register ---- */
-
-static void report(struct record *record, const char *domain, const struct acmedns_result *result)
-{
-	static const char *const results[] = {
-		[ACMEDNS_REGISTERED] = "registered",	   [ACMEDNS_UNAVAILABLE] = "unavailable",
-		[ACMEDNS_BAD_ALLOWFROM] = "bad_allowfrom", [ACMEDNS_DENIED] = "denied",
-		[ACMEDNS_REJECTED] = "rejected",	   [ACMEDNS_THROTTLED] = "throttled",
-		[ACMEDNS_UNREACHABLE] = "unreachable",	   [ACMEDNS_NO_ANSWER] = "no_answer",
-		[ACMEDNS_SERVER_ERROR] = "server_error",   [ACMEDNS_BAD_ANSWER] = "bad_answer",
-	};
-	const char *const values[] = {results[result->verdict]};
-
-	metrics_add(record->controller->metrics.registrations, values, 1);
-	if (result->verdict == ACMEDNS_REGISTERED)
-		log_info("registered", "namespace", record->namespace, "name", record->name,
-			 "domain", domain, NULL);
-	else
-		log_warn("registration failed", "namespace", record->namespace, "name",
-			 record->name, "domain", domain, "err", result->message, NULL);
-}
-
-static void on_registered(void *ctx, const struct http_response *resp)
-{
-	struct post *post = ctx;
-	struct record *record = post->record;
-	struct plan_memory *memory = record_memory(record);
-	struct acmedns_account account;
-	struct acmedns_result result = acmedns_register_result(resp, &account);
-	struct plan_view view;
-
-	log_debug("POST /register ended", "domain", memory->works[post->work].domain, "detail",
-		  resp->detail, NULL);
-	report(record, memory->works[post->work].domain, &result);
-	record->posts[post->work] = NULL;
-	record_view(record, &view);
-	plan_fold_registered(memory, &view, post->work, &result, &account);
-	explicit_bzero(&account, sizeof(account));
-	free(post);
-	host_settle(record);
-	workq_add(record->controller->queue, record->uid, WORKQ_HIGH);
-}
-
-static void act_register(struct record *record, const struct plan_view *view, int work)
-{
-	struct controller *controller = record->controller;
-	const struct plan_work *at = &record_memory(record)->works[work];
-	const struct api_spec *spec = &view->object->spec;
-	CLEANUP(mem_freep) char *url = mem_printf("%s/register", at->host);
-	CLEANUP(mem_freep)
-	char *body =
-		acmedns_register_body((const char *const *)spec->allow_from, spec->allow_from_len);
-	struct post *post = mem_zalloc(sizeof(*post));
-	const struct http_request req = {
-		.method = "POST",
-		.url = url,
-		.headers = {"Content-Type: application/json", "Accept: application/json"},
-		.body = body,
-		.body_len = strlen(body),
-		.max_body = ACMEDNS_MAX_ANSWER,
-		.timeout_ms = controller->options.register_timeout_ms,
-		.fresh_connection = true,
-		.pin = host_pin(record),
-		.on_done = on_registered,
-		.ctx = post,
-	};
-
-	*post = (struct post){.record = record, .work = work};
-	post->call = http_start(controller->http, &req);
-	record->posts[work] = post;
-	plan_fold_posting(record_memory(record), work);
-	record_done(record);
-}
-
 void act_cancel(struct record *record)
 {
-	size_t i;
-
-	kube_cancel(record->call);
-	free(record->patch);
-	free(record->asked_uid);
-	for (i = 0; i < PLAN_WORKS; i++) {
-		if (!record->posts[i])
-			continue;
-		http_cancel(record->posts[i]->call);
-		free(record->posts[i]);
-	}
+	kube_cancel(TAKE(record->call));
+	free(TAKE(record->patch));
+	free(TAKE(record->asked_uid));
+	post_cancel_all(record);
 }
 
 /* ---- one pass ---- */
@@ -287,19 +248,22 @@ void act_cancel(struct record *record)
 static void act_wait(struct record *record, const struct plan_action *action, int64_t now_ms)
 {
 	struct workq *queue = record->controller->queue;
+	int64_t wait_ms = action->wake_ms - now_ms;
 
 	if (action->wants_slot)
 		host_wait_slot(record);
 	else
-		host_settle(record);
+		host_want_no_slot(record);
+	record->streak = 0;
 	record->wake_ms = 0;
 	if (action->wake_ms < INT64_MAX) {
 		record->wake_ms = action->wake_ms;
-		workq_add_after(queue, record->uid, action->wake_ms - now_ms);
+		workq_add_after(queue, record->uid,
+				wait_ms > WAIT_LEAST_MS ? wait_ms : WAIT_LEAST_MS);
 	}
 	workq_forget(queue, record->uid);
-	record_rest(record);
 	channel_rest(record->channel);
+	controller_trim_soon(record->controller);
 	workq_done(queue, record->uid);
 	record_release(record);
 }
@@ -337,7 +301,7 @@ static void act(struct record *record, const struct plan_view *view, struct plan
 		act_ask(record, record->name, record->uid, on_self);
 		break;
 	case PLAN_REGISTER:
-		act_register(record, view, action->work);
+		post_start(record, view, action->work);
 		break;
 	case PLAN_EXPIRE:
 		plan_fold_expired(record_memory(record), action->work);
@@ -359,17 +323,24 @@ static bool is_behind(const struct record *record, const struct api_registration
 	       kube_rv_compare(object->resource_version, record->own_rv, &comparable) < 0;
 }
 
-void act_pass(void *ctx, const char *uid)
+/* The end of each act brings the next pass at once. That plan() gets nowhere that way should not
+ * be; but if two operators fight over a status, they shall do it slowly. */
+static bool is_restless(struct record *record)
 {
-	struct controller *controller = ctx;
-	struct record *record = record_find(controller, uid);
+	if (++record->streak <= STREAK_MOST)
+		return false;
+	log_warn("many acts, and still not at rest", "namespace", record->namespace, "name",
+		 record->name, NULL);
+	record->streak = STREAK_MOST - STREAK_AGAIN;
+	return true;
+}
+
+static void pass(struct record *record)
+{
+	struct controller *controller = record->controller;
 	struct plan_action action;
 	struct plan_view view;
 
-	if (!record || is_behind(record, record_object(record))) {
-		workq_done(controller->queue, uid);
-		return;
-	}
 	if (record->wake_ms && mono_ms() >= record->wake_ms) {
 		record->wake_ms = 0;
 		record->due_ms = mono_ms();
@@ -381,5 +352,22 @@ void act_pass(void *ctx, const char *uid)
 	record_rest(record);
 	act(record, &view, &action);
 	plan_action_done(&action);
-	count_pass(controller, "success", view.now_ms);
+	count_pass(controller, view.now_ms);
+}
+
+void act_pass(void *ctx, const char *uid)
+{
+	struct controller *controller = ctx;
+	struct record *record = record_find(controller, uid);
+
+	if (!record)
+		workq_forget(controller->queue, uid);
+	if (!record || is_behind(record, record_object(record))) {
+		workq_done(controller->queue, uid);
+	} else if (is_restless(record)) {
+		workq_add_backoff(controller->queue, uid);
+		workq_done(controller->queue, uid);
+	} else {
+		pass(record);
+	}
 }

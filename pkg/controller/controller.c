@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controller/controller.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,8 +14,10 @@
 
 /* Objects in the middle of a pass at a time: bounds memory and what the API server is asked. */
 #define MAX_RUNNING	  8
+#define BACKOFF_MOST_MS	  300000
 #define DRAIN_MS	  20000
 #define DRAIN_LOOK_MS	  50
+#define TRIM_S		  2
 #define API_ADDRS_AGAIN_S 60
 
 static const struct kube_resource registrations = {API_GROUP, API_VERSION, API_PLURAL};
@@ -61,6 +64,7 @@ static void free_object(void *object)
 	api_free(object);
 }
 
+/* The record goes at the end of its next pass: a handler of the cache must not cancel requests. */
 static void object_gone(struct controller *controller, const struct api_registration *object)
 {
 	struct record *record = record_find(controller, object->uid);
@@ -68,8 +72,39 @@ static void object_gone(struct controller *controller, const struct api_registra
 	if (!record)
 		return;
 	channel_wake_losers(record->channel);
-	record_touch(record, WORKQ_HIGH);
-	record_release(record);
+	record_touch(record, mono_ms(), WORKQ_HIGH);
+}
+
+static bool is_same_spec(const struct api_registration *a, const struct api_registration *b)
+{
+	return a && strcmp(a->uid, b->uid) == 0 && a->generation == b->generation;
+}
+
+/* A backup was restored: our last write may never have been. */
+static bool goes_back(const struct api_registration *before, const struct api_registration *after)
+{
+	bool comparable;
+
+	return before &&
+	       kube_rv_compare(after->resource_version, before->resource_version, &comparable) < 0;
+}
+
+static void object_changed(struct controller *controller, const struct api_registration *before,
+			   const struct api_registration *after)
+{
+	bool first = !informer_synced(controller->informer);
+	struct record *record = record_get(controller, after);
+
+	if (goes_back(before, after))
+		*record->own_rv = '\0';
+	if (is_same_spec(before, after)) {
+		/* A change of status asks for a look, but for no new reading of the Secret. */
+		workq_add(controller->queue, record->uid, WORKQ_HIGH);
+		return;
+	}
+	if (before)
+		channel_wake_losers(record->channel);
+	record_touch(record, mono_ms(), first ? WORKQ_LOW : WORKQ_HIGH);
 }
 
 static void on_changed(void *ctx, const char *namespace, const char *name, void *old_object,
@@ -78,24 +113,25 @@ static void on_changed(void *ctx, const char *namespace, const char *name, void 
 	struct controller *controller = ctx;
 	const struct api_registration *before = old_object;
 	const struct api_registration *after = new_object;
-	bool first = !informer_synced(controller->informer);
-	struct record *record;
 
 	(void)namespace;
 	(void)name;
+	if (!controller->leading)
+		return;
 	if (before && (!after || strcmp(before->uid, after->uid) != 0))
 		object_gone(controller, before);
-	if (!after)
-		return;
-	record = record_get(controller, after);
-	if (before && before->generation != after->generation)
-		channel_wake_losers(record->channel);
-	/* A change of status, ours or not, asks for a look, but for no new reading of the Secret.
-	 */
-	if (!before || before->generation != after->generation)
-		record_touch(record, first ? WORKQ_LOW : WORKQ_HIGH);
-	else
-		workq_add(controller->queue, record->uid, WORKQ_HIGH);
+	if (after)
+		object_changed(controller, before, after);
+}
+
+/* What was cached before we led. */
+static void on_cached(void *ctx, const char *namespace, const char *name, void *object)
+{
+	struct controller *controller = ctx;
+
+	(void)namespace;
+	(void)name;
+	record_touch(record_get(controller, object), mono_ms(), WORKQ_LOW);
 }
 
 static void on_synced(void *ctx)
@@ -104,6 +140,22 @@ static void on_synced(void *ctx)
 	CLEANUP(mem_freep) char *count = mem_printf("%zu", informer_len(controller->informer));
 
 	log_info("cache is complete", "objects", count, NULL);
+}
+
+static void on_trim_timer(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	(void)ctx;
+	(void)malloc_trim(0);
+}
+
+void controller_trim_soon(struct controller *controller)
+{
+	const struct timeval soon = {.tv_sec = TRIM_S};
+
+	if (!evtimer_pending(controller->trim_timer, NULL))
+		(void)evtimer_add(controller->trim_timer, &soon);
 }
 
 /* ---- life ---- */
@@ -172,12 +224,15 @@ struct controller *controller_new(const struct controller_options *options, stru
 	const struct http_options http = {.user_agent = options->user_agent, .no_proxy = true};
 	const struct workq_options queue = {
 		.name = CONTROLLER_NAME,
+		.backoff_max_ms = BACKOFF_MOST_MS,
 		.max_running = MAX_RUNNING,
 		.metrics = options->metrics,
 	};
 	const struct resolve_options resolve = {0};
 
 	controller->options = *options;
+	if (!options->drain_ms)
+		controller->options.drain_ms = DRAIN_MS;
 	controller->resolve = resolve_new(options->base, &resolve, err);
 	if (!controller->resolve) {
 		free(controller);
@@ -186,6 +241,7 @@ struct controller *controller_new(const struct controller_options *options, stru
 	rnd_uuid(controller->holder);
 	controller->http = http_new(options->base, &http);
 	controller->queue = workq_new(options->base, &queue, act_pass, controller);
+	controller->trim_timer = evtimer_new(options->base, on_trim_timer, NULL);
 	controller->api_timer = evtimer_new(options->base, resolve_api, controller);
 	declare_metrics(controller);
 	make_informer(controller);
@@ -207,6 +263,7 @@ void controller_free(struct controller *controller)
 	host_free_all(controller);
 	resolve_cancel(controller->api_call);
 	event_free(controller->api_timer);
+	event_free(controller->trim_timer);
 	if (controller->drain_timer)
 		event_free(controller->drain_timer);
 	workq_free(controller->queue);
@@ -224,6 +281,8 @@ void controller_start(struct controller *controller)
 
 void controller_lead(struct controller *controller)
 {
+	controller->leading = true;
+	informer_each(controller->informer, on_cached, controller);
 	workq_resume(controller->queue);
 }
 
@@ -264,40 +323,47 @@ static void log_given_up(struct controller *controller)
 	}
 }
 
-struct drain {
-	struct controller *controller;
-	int64_t until_ms;
-};
-
 static void on_drain_timer(evutil_socket_t fd, short what, void *ctx)
 {
-	struct drain *drain = ctx;
-	struct controller *controller = drain->controller;
+	struct controller *controller = ctx;
 	const struct timeval look = {.tv_usec = DRAIN_LOOK_MS * 1000};
 
 	(void)fd;
 	(void)what;
-	if (count_unfinished(controller) > 0 && mono_ms() < drain->until_ms) {
+	if (count_unfinished(controller) > 0 && mono_ms() < controller->drain_until_ms) {
 		(void)evtimer_add(controller->drain_timer, &look);
 		return;
 	}
 	log_given_up(controller);
-	free(drain);
 	controller->drained(controller->drained_ctx);
+}
+
+/* Accounts in hand get a last chance now, however long they would have waited for the next. */
+static void store_at_once(struct controller *controller)
+{
+	struct record *record;
+	struct record *next;
+
+	HASH_ITER(hh, controller->records, record, next) {
+		if (!record_is_unfinished(record))
+			continue;
+		record->memory->read.retry_ms = 0;
+		record->memory->write.retry_ms = 0;
+		workq_add(controller->queue, record->uid, WORKQ_HIGH);
+	}
 }
 
 void controller_drain(struct controller *controller, void (*drained)(void *ctx), void *ctx)
 {
 	const struct timeval now = {0};
-	struct drain *drain;
 
 	if (controller->draining)
 		return;
 	controller->draining = true;
 	controller->drained = drained;
 	controller->drained_ctx = ctx;
-	drain = mem_zalloc(sizeof(*drain));
-	*drain = (struct drain){.controller = controller, .until_ms = mono_ms() + DRAIN_MS};
-	controller->drain_timer = evtimer_new(controller->options.base, on_drain_timer, drain);
+	controller->drain_until_ms = mono_ms() + controller->options.drain_ms;
+	store_at_once(controller);
+	controller->drain_timer = evtimer_new(controller->options.base, on_drain_timer, controller);
 	(void)evtimer_add(controller->drain_timer, &now);
 }

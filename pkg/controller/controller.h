@@ -36,6 +36,7 @@ struct controller_options {
 	size_t allowed_len;
 	int64_t register_timeout_ms;
 	int64_t secret_resync_ms;
+	int64_t drain_ms; /* 0: 20000 (tests) */
 	/* Read anew before each act: may this process act? */
 	bool (*is_leader)(void *ctx);
 	void *ctx;
@@ -49,7 +50,7 @@ void controller_start(struct controller *controller); /* fills the cache */
 void controller_lead(struct controller *controller);  /* begins to act */
 
 /* Begins nothing new: no claim, no POST. POSTs that were sent and their stores are finished, then
- * drained is called, after 20 s at the latest. */
+ * drained is called, after drain_ms at the latest. */
 void controller_drain(struct controller *controller, void (*drained)(void *ctx), void *ctx);
 
 bool controller_synced(const struct controller *controller);

@@ -15,11 +15,22 @@
 
 #define CONTROLLER_NAME "acmednsregistration"
 
+#define RV_LEN 40 /* KEP-5504: up to 128 bits, 39 digits */
+
 /* The memory of a resting object: all that comes before the works. */
 #define MEMORY_HEAD offsetof(struct plan_memory, works)
 
 struct channel;
 struct host;
+
+/* What an object waits for at its Secret. */
+enum record_stage {
+	RECORD_NOTHING,
+	RECORD_READING, /* for a GET sent after it asked */
+	RECORD_EDITING, /* for its turn to write */
+	RECORD_WRITING, /* for the end of a write that carries its edit */
+	RECORD_STAGES,
+};
 
 /* One object, by uid; lives on after the object until what it began is finished. */
 struct record {
@@ -37,22 +48,25 @@ struct record {
 	void *head;
 	int64_t visited_generation;
 
-	char own_rv[40];	/* resourceVersion of our last own write; "" = none */
+	char own_rv[RV_LEN];	/* resourceVersion of our last own write; "" = none */
 	int64_t due_ms;		/* the pass must see a Secret read at or after this time */
 	int64_t wake_ms;	/* when plan() wants to look again; 0 = never */
+	unsigned int streak;	/* acts since plan() last found nothing to do */
 	struct kube_call *call; /* the patch or question under way */
 	struct patch *patch;	/* what that patch says */
 	char *asked_uid;	/* whom that question is about */
 	struct post *posts[PLAN_WORKS];
 
 	/* channel.c */
-	bool wants_read, wants_edit, in_batch;
-	struct plan_edit *edit;
-	struct record *channel_prev, *channel_next;
+	enum record_stage stage;
+	struct plan_edit *edit;			    /* in the write under way */
+	struct record *channel_prev, *channel_next; /* among all of the Secret */
+	struct record *stage_prev, *stage_next;	    /* among those in the same stage */
 	/* host.c */
-	unsigned int slots; /* taken at host */
+	unsigned int slots; /* taken at host; never less than its works hold */
 	bool waits_slot, waits_address;
-	struct record *host_prev, *host_next; /* among those that wait for a slot */
+	struct record *slot_prev, *slot_next; /* among those that wait for it */
+	struct record *address_prev, *address_next;
 
 	UT_hash_handle hh;
 };
@@ -71,14 +85,20 @@ struct controller {
 	size_t api_addrs_len;
 	struct resolve_call *api_call;
 	struct event *api_timer;
+	bool leading; /* before that there are no records, only the cache */
+	struct event *trim_timer;
 	bool draining;
 	struct event *drain_timer;
+	int64_t drain_until_ms;
 	void (*drained)(void *ctx);
 	void *drained_ctx;
 	struct {
 		struct metrics_family *reconciles, *reconcile_time, *registrations, *orphaned;
 	} metrics;
 };
+
+/* Passes leave holes in the heap: gives them back when things have calmed down. */
+void controller_trim_soon(struct controller *controller);
 
 /* ---- record.c ---- */
 
@@ -87,8 +107,8 @@ struct record *record_get(struct controller *controller, const struct api_regist
 /* Frees it if the object is gone and nothing is under way. */
 void record_release(struct record *record);
 void record_free(struct record *record);
-/* Has it changed outside of us: the next pass reads the Secret anew. */
-void record_touch(struct record *record, enum workq_priority priority);
+/* Something has changed at since_ms: the next pass must see a Secret read then or later. */
+void record_touch(struct record *record, int64_t since_ms, enum workq_priority priority);
 /* The object as cached, or NULL when it is gone or another of the name. */
 const struct api_registration *record_object(const struct record *record);
 /* The whole memory, to be folded into. */
@@ -97,7 +117,7 @@ struct plan_memory *record_memory(struct record *record);
 void record_rest(struct record *record);
 void record_view(struct record *record, struct plan_view *ret_view);
 bool record_is_unfinished(const struct record *record);
-/* An exclusive act has ended: the key runs again. */
+/* An exclusive act has ended: the memory rests if it can, and the key runs again. */
 void record_done(struct record *record);
 
 /* ---- act.c ---- */
@@ -106,6 +126,12 @@ void act_pass(void *ctx, const char *uid); /* the queue's handler; ctx is the co
 void act_cancel(struct record *record);
 /* Accounts that may exist unknown to anybody were counted. */
 void act_count_orphans(struct record *record, unsigned int count);
+
+/* ---- post.c: POST /register ---- */
+
+void post_start(struct record *record, const struct plan_view *view, int work);
+bool post_is_running(const struct record *record);
+void post_cancel_all(struct record *record);
 
 /* ---- channel.c: one Secret, one writer ---- */
 
@@ -120,6 +146,8 @@ void channel_read(struct channel *channel, struct record *record);
 void channel_edit(struct channel *channel, struct record *record);
 /* Another object of the Secret has changed or is gone. */
 void channel_wake_losers(struct channel *channel);
+/* An object has asked for an owner: it is one of the losers. */
+void channel_note_loser(struct channel *channel);
 /* A pass has ended with nothing to do: a reading that no other object can use is let go. */
 void channel_rest(struct channel *channel);
 
@@ -129,7 +157,7 @@ struct snapshot {
 	bool known;
 	bool exists;
 	bool opaque, immutable, adopt;
-	char rv[40];
+	char rv[RV_LEN];
 	int64_t as_of_ms; /* when the request was sent that brought it */
 	struct ledger_value *values;
 	size_t values_len;
@@ -145,16 +173,54 @@ void snapshot_drop(struct snapshot *snapshot); /* keeps rv, forgets the rest */
 json_t *snapshot_body(const struct snapshot *snapshot, const char *namespace, const char *name,
 		      const struct ledger *edited);
 
+/* ---- channel.c and channel_write.c ---- */
+
+struct channel {
+	struct controller *controller;
+	char *key; /* "namespace/name" */
+	char *namespace;
+	char *name;
+	struct record *records;
+	struct record *stages[RECORD_STAGES]; /* those in each but RECORD_NOTHING */
+	struct snapshot snapshot;
+	bool seen;		/* snapshot.rv is that of the last reading; "" = absent */
+	bool has_losers;	/* one of the objects has asked for an owner */
+	bool piecewise;		/* one object a write, until nobody wants one */
+	unsigned int conflicts; /* of writes, in a row */
+	struct kube_call *call; /* the one read or write under way */
+	int64_t sent_ms;	/* when that was sent */
+	/* One timer, for the earliest of these. */
+	struct event *timer;
+	int64_t timer_ms;
+	int64_t work_ms, keep_ms, resync_ms;
+	int64_t pause_ms; /* no work before that */
+	UT_hash_handle hh;
+};
+
+extern const struct kube_resource channel_secrets;
+
+/* Looks for something to do, in ms at the latest but for a pause. */
+void channel_work_in(struct channel *channel, int64_t ms);
+void channel_move(struct record *record, enum record_stage stage);
+/* Ends those who waited for the reading that has come; with err all, also those who want to write:
+ * they need one, too. */
+void channel_end_reads(struct channel *channel, const struct err *err);
+/* The server has asked for more patience than a failure has by itself. */
+void channel_respect(struct plan_failure *failure, const struct err *err);
+/* Sends the edits that wait, or ends them when there is nothing to send. */
+void channel_write(struct channel *channel);
+
 /* ---- host.c: one acme-dns server: its addresses and its slots ---- */
 
 void host_use(struct record *record, const char *url);
 void host_leave(struct record *record);
 void host_view(struct record *record, struct plan_host *ret_host);
 void host_resolve(struct record *record);	   /* wakes the record when there is an answer */
-const char *host_pin(const struct record *record); /* for http_request; NULL when not resolved */
+const char *host_pin(const struct record *record); /* for http_request, once it is resolved */
 void host_take_slots(struct record *record, unsigned int more);
 void host_wait_slot(struct record *record);
-/* Gives back what the works do not hold, to the next that waits. */
+void host_want_no_slot(struct record *record);
+/* Gives back what neither works nor an edit under way need, to the next that waits. */
 void host_settle(struct record *record);
 void host_free_all(struct controller *controller);
 

@@ -6,6 +6,7 @@
  * another have their own: a dead server delays nobody else.
  */
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,8 +38,9 @@ struct host {
 	char message[160];
 	char *pin;
 	/* slots */
-	unsigned int taken;
-	struct record *waiting;
+	unsigned int taken; /* the sum of the records' */
+	struct record *wait_slot;
+	struct record *wait_address;
 	UT_hash_handle hh;
 };
 
@@ -90,25 +92,40 @@ void host_free_all(struct controller *controller)
 	}
 }
 
+/* ---- which host an object uses ---- */
+
+static unsigned int held(const struct record *record)
+{
+	return record->memory ? (unsigned int)plan_slots_held(record->memory) : 0;
+}
+
+/* Its claims at the old host count there until they have ended, and so do those being written. */
+static bool must_stay(const struct record *record)
+{
+	return record->host && (record->stage == RECORD_WRITING || held(record) > 0);
+}
+
 void host_use(struct record *record, const char *url)
 {
-	struct host *host = host_get(record->controller, url);
+	struct host *host;
 
+	if (must_stay(record))
+		return;
+	host = host_get(record->controller, url);
 	if (record->host == host)
 		return;
-	/* Until its claims at the old host have ended they count there. */
-	if (record->host && record->memory && plan_slots_held(record->memory) > 0)
-		return;
-	if (host)
-		host->users++;
 	host_leave(record);
 	record->host = host;
+	if (host)
+		host->users++;
 }
 
 static void stop_waiting(struct record *record)
 {
 	if (record->waits_slot)
-		DL_DELETE2(record->host->waiting, record, host_prev, host_next);
+		DL_DELETE2(record->host->wait_slot, record, slot_prev, slot_next);
+	if (record->waits_address)
+		DL_DELETE2(record->host->wait_address, record, address_prev, address_next);
 	record->waits_slot = false;
 	record->waits_address = false;
 }
@@ -137,11 +154,6 @@ static unsigned int free_slots(const struct host *host)
 	return PLAN_WORKS > host->taken ? PLAN_WORKS - host->taken : 0;
 }
 
-static unsigned int held(const struct record *record)
-{
-	return record->memory ? (unsigned int)plan_slots_held(record->memory) : 0;
-}
-
 void host_view(struct record *record, struct plan_host *ret_host)
 {
 	const struct host *host = record->host;
@@ -155,17 +167,22 @@ void host_view(struct record *record, struct plan_host *ret_host)
 	ret_host->message = host->message;
 	ret_host->retry_ms = host->until_ms;
 	/* Who waits goes before who comes; what was given to this one is its own. */
-	ret_host->slots = record->slots - held(record) + (host->waiting ? 0 : free_slots(host));
+	assert(record->slots >= held(record));
+	ret_host->slots = record->slots - held(record) + (host->wait_slot ? 0 : free_slots(host));
+}
+
+static void set_slots(struct record *record, unsigned int slots)
+{
+	record->host->taken += slots - record->slots;
+	record->slots = slots;
 }
 
 void host_take_slots(struct record *record, unsigned int more)
 {
 	unsigned int want = held(record) + more;
 
-	if (want <= record->slots)
-		return;
-	record->host->taken += want - record->slots;
-	record->slots = want;
+	if (want > record->slots)
+		set_slots(record, want);
 }
 
 void host_wait_slot(struct record *record)
@@ -173,18 +190,18 @@ void host_wait_slot(struct record *record)
 	if (!record->host || record->waits_slot)
 		return;
 	record->waits_slot = true;
-	DL_APPEND2(record->host->waiting, record, host_prev, host_next);
+	DL_APPEND2(record->host->wait_slot, record, slot_prev, slot_next);
 	offer_slots(record->host);
 }
 
 static void offer_slots(struct host *host)
 {
-	while (host->waiting && free_slots(host) > 0) {
-		struct record *record = host->waiting;
+	while (host->wait_slot && free_slots(host) > 0) {
+		struct record *record = host->wait_slot;
 
-		DL_DELETE2(host->waiting, record, host_prev, host_next);
+		DL_DELETE2(host->wait_slot, record, slot_prev, slot_next);
 		record->waits_slot = false;
-		host_take_slots(record, record->slots - held(record) + 1);
+		set_slots(record, record->slots + 1);
 		workq_add(host->controller->queue, record->uid, WORKQ_HIGH);
 	}
 }
@@ -193,23 +210,30 @@ void host_settle(struct record *record)
 {
 	unsigned int keep = held(record);
 
-	if (!record->host || record->wants_edit || record->in_batch || record->slots <= keep)
+	/* An edit may be turning them into claims. */
+	if (record->stage == RECORD_EDITING || record->stage == RECORD_WRITING ||
+	    record->slots <= keep)
 		return;
-	record->host->taken -= record->slots - keep;
-	record->slots = keep;
+	set_slots(record, keep);
 	offer_slots(record->host);
+}
+
+void host_want_no_slot(struct record *record)
+{
+	if (record->waits_slot)
+		DL_DELETE2(record->host->wait_slot, record, slot_prev, slot_next);
+	record->waits_slot = false;
+	host_settle(record);
 }
 
 /* ---- addresses ---- */
 
 static void wake_waiting(struct host *host)
 {
-	struct record *record;
-	struct record *next;
+	while (host->wait_address) {
+		struct record *record = host->wait_address;
 
-	HASH_ITER(hh, host->controller->records, record, next) {
-		if (record->host != host || !record->waits_address)
-			continue;
+		DL_DELETE2(host->wait_address, record, address_prev, address_next);
 		record->waits_address = false;
 		workq_add(host->controller->queue, record->uid, WORKQ_HIGH);
 	}
@@ -295,8 +319,9 @@ void host_resolve(struct record *record)
 {
 	struct host *host = record->host;
 
-	if (!host)
-		return;
+	assert(host); /* plan() has none act on an object with a bad spec.host */
+	if (!record->waits_address)
+		DL_APPEND2(host->wait_address, record, address_prev, address_next);
 	record->waits_address = true;
 	if (!host->call)
 		host->call =
@@ -308,5 +333,6 @@ const char *host_pin(const struct record *record)
 	const struct host *host = record->host;
 
 	/* An IPv6 address in the URL is not looked up, and libcurl pins none. */
-	return host && host->state == PLAN_HOST_OK && !host->ipv6 ? host->pin : NULL;
+	assert(host && host->state == PLAN_HOST_OK);
+	return host->ipv6 ? NULL : host->pin;
 }

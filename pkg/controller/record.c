@@ -48,28 +48,18 @@ void record_free(struct record *record)
 	free(record);
 }
 
-static bool is_posting(const struct record *record)
-{
-	size_t i;
-
-	for (i = 0; i < PLAN_WORKS; i++)
-		if (record->posts[i])
-			return true;
-	return false;
-}
-
 void record_release(struct record *record)
 {
-	bool idle = !record->call && !record->wants_read && !record->wants_edit &&
-		    !record->in_batch && !is_posting(record);
+	bool idle = !record->call && record->stage == RECORD_NOTHING && !post_is_running(record);
 
 	if (idle && !record_object(record) && !record_is_unfinished(record))
 		record_free(record);
 }
 
-void record_touch(struct record *record, enum workq_priority priority)
+void record_touch(struct record *record, int64_t since_ms, enum workq_priority priority)
 {
-	record->due_ms = mono_ms();
+	if (record->due_ms < since_ms)
+		record->due_ms = since_ms;
 	workq_add(record->controller->queue, record->uid, priority);
 }
 
@@ -144,6 +134,7 @@ void record_done(struct record *record)
 {
 	struct workq *queue = record->controller->queue;
 
+	record_rest(record);
 	workq_add(queue, record->uid, WORKQ_HIGH);
 	workq_done(queue, record->uid);
 }

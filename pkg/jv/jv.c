@@ -2,9 +2,22 @@
 #include "jv/jv.h"
 
 #include <assert.h>
+#include <malloc.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/mem.h"
+
+static void wipe_free(void *p)
+{
+	mem_wipe_free(p, malloc_usable_size(p));
+}
+
+void jv_setup(void)
+{
+	json_set_alloc_funcs(mem_alloc, wipe_free);
+}
 
 void jv_freep(json_t **doc)
 {

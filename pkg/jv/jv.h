@@ -21,6 +21,9 @@
 
 #define JV_MAX_DEPTH 64
 
+/* Once, before any other call: JSON often holds secrets, so what jansson frees is wiped. */
+void jv_setup(void);
+
 /* Frees a json_t local: CLEANUP(jv_freep) json_t *doc = ... */
 void jv_freep(json_t **doc);
 

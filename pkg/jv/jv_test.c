@@ -279,5 +279,6 @@ int main(void)
 		cmocka_unit_test(test_builders),
 	};
 
+	jv_setup();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

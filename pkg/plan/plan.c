@@ -179,8 +179,11 @@ static bool is_busy(const struct plan_view *view, const struct plan_memory *memo
 static bool read_secret(const struct plan_view *view, const struct plan_memory *memory,
 			struct plan_action *action)
 {
-	if (must_wait(view, &memory->read, action))
-		return !plan_is_told(&memory->read) || publish(view, memory, NULL, action);
+	if (must_wait(view, &memory->read, action)) {
+		if (plan_is_told(&memory->read))
+			(void)publish(view, memory, NULL, action);
+		return true;
+	}
 	if (view->secret.state == PLAN_SECRET_UNREAD)
 		return decide(action, PLAN_READ_SECRET);
 	if (plan_secret_problem(view) == API_REASON_OTHER)

@@ -36,6 +36,8 @@
 #define PLAN_WORKS 4
 /* Claims that are watched for expiry at a time. */
 #define PLAN_FOREIGN 4
+/* Claims remembered as spent: those of a few edits, each of which may meet a conflict. */
+#define PLAN_SPENT 16
 
 #define PLAN_NONCE_LEN 37 /* a UUID with its NUL */
 
@@ -96,7 +98,7 @@ struct plan_memory {
 	struct plan_foreign foreign[PLAN_FOREIGN];
 	/* The last claims of ours that surely made no account; their place in the Secret is free.
 	 */
-	char spent[PLAN_WORKS][PLAN_NONCE_LEN];
+	char spent[PLAN_SPENT][PLAN_NONCE_LEN];
 	struct plan_work works[PLAN_WORKS]; /* last, see plan_resting() */
 };
 
@@ -220,6 +222,10 @@ struct plan_written {
 
 void plan_fold_written(struct plan_memory *memory, const struct plan_view *view,
 		       const struct plan_edit *edit, const struct plan_written *written);
+
+/* The write met a conflict and the edit is made anew. The conflict may be with itself, when the
+ * transport had to send it twice: what it claimed is surely without a POST. */
+void plan_fold_conflict(struct plan_memory *memory, const struct plan_edit *edit);
 
 void plan_fold_posting(struct plan_memory *memory, int work);
 /* account is copied when result says REGISTERED. */

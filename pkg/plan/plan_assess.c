@@ -39,6 +39,12 @@ static bool has_bit(const uint64_t bits[2], size_t i)
 
 /* ---- who owns it ---- */
 
+/* A uid in the document may be longer than one of Kubernetes'. */
+static bool is_asked(const struct plan_owner *owner, const char *uid)
+{
+	return strncmp(owner->uid, uid, sizeof(owner->uid) - 1) == 0;
+}
+
 /* Another owner is named: NEED_NOTHING when the domain may be taken from it. */
 static enum plan_need judge_owner(const struct plan_view *view, const struct plan_memory *memory,
 				  const struct ledger_entry *entry, size_t i)
@@ -48,7 +54,7 @@ static enum plan_need judge_owner(const struct plan_view *view, const struct pla
 
 	if (!*entry->owner_name)
 		return NEED_NOTHING;
-	if (valid && has_bit(owner->free, i) && strcmp(owner->uid, entry->owner) == 0 &&
+	if (valid && has_bit(owner->free, i) && is_asked(owner, entry->owner) &&
 	    view->now_ms - owner->asked_ms < PLAN_OWNER_MS)
 		return NEED_NOTHING;
 	if (valid && has_bit(owner->held, i) && view->now_ms - owner->since_ms < PLAN_OWNER_MS)
@@ -75,7 +81,7 @@ static bool is_spent(const struct plan_memory *memory, const char *nonce)
 {
 	size_t i;
 
-	for (i = 0; i < PLAN_WORKS; i++)
+	for (i = 0; i < PLAN_SPENT; i++)
 		if (strcmp(memory->spent[i], nonce) == 0)
 			return true;
 	return false;

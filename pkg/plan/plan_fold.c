@@ -98,7 +98,7 @@ void plan_fold_event(struct plan_memory *memory)
 
 /* ---- reading the Secret ---- */
 
-/* A domain whose claim we wait for, or have waited for. */
+/* A domain whose claim we wait for, have waited for, or are going to replace. */
 static bool is_waiting(enum plan_need need)
 {
 	return need == NEED_FOREIGN || need == NEED_CLAIM || need == NEED_SHARE ||
@@ -122,6 +122,21 @@ static bool is_waited_for(const struct plan_view *view, const struct plan_assess
 	return false;
 }
 
+/* So a memory that needs nothing more is blank again. */
+static void forget_claims(struct plan_memory *memory, const struct plan_view *view,
+			  const struct plan_assessment *assessment)
+{
+	const size_t *count = assessment->count;
+	size_t i;
+
+	for (i = 0; i < PLAN_FOREIGN; i++)
+		if (*memory->foreign[i].nonce &&
+		    !is_waited_for(view, assessment, &memory->foreign[i]))
+			memory->foreign[i] = (struct plan_foreign){0};
+	if (count[NEED_FOREIGN] + count[NEED_CLAIM] + count[NEED_SHARE] + count[NEED_WORK] == 0)
+		memset(memory->spent, 0, sizeof(memory->spent));
+}
+
 static void watch_claims(struct plan_memory *memory, const struct plan_view *view)
 {
 	const struct api_spec *spec = &view->object->spec;
@@ -130,10 +145,7 @@ static void watch_claims(struct plan_memory *memory, const struct plan_view *vie
 	size_t i;
 
 	plan_assess(view, memory, view->secret.ledger, &assessment);
-	for (i = 0; i < PLAN_FOREIGN; i++)
-		if (*memory->foreign[i].nonce &&
-		    !is_waited_for(view, &assessment, &memory->foreign[i]))
-			memory->foreign[i] = (struct plan_foreign){0};
+	forget_claims(memory, view, &assessment);
 	for (i = 0; i < spec->domains_len; i++) {
 		if (assessment.domains[i].need != NEED_FOREIGN)
 			continue;
@@ -193,6 +205,15 @@ void plan_fold_written(struct plan_memory *memory, const struct plan_view *view,
 	}
 	if (edit->too_large)
 		fail(&memory->claim, view, API_REASON_SECRET_TOO_LARGE, 5 * MINUTE_MS);
+}
+
+void plan_fold_conflict(struct plan_memory *memory, const struct plan_edit *edit)
+{
+	size_t i;
+
+	for (i = 0; i < PLAN_WORKS; i++)
+		if (edit->claimed[i].state != PLAN_WORK_NONE)
+			spend(memory, edit->claimed[i].nonce);
 }
 
 /* ---- registering ---- */

@@ -188,7 +188,7 @@ static struct verdict ready(const struct verdict *registered_is, const struct ve
 		return *registered_is;
 	if (secret_is->value == API_FALSE)
 		return *secret_is;
-	if (registered_is->value == API_TRUE && secret_is->value == API_TRUE)
+	if (registered_is->value == API_TRUE)
 		return verdict(API_TRUE, API_REASON_READY,
 			       "the Secret holds an account for every domain");
 	return *registered_is;
@@ -199,20 +199,18 @@ static void set(struct api_status *status, enum api_type type, const struct verd
 	api_status_set(status, type, v->value, v->reason, v->message);
 }
 
-static void set_progress(struct api_status *status, const struct plan_memory *memory,
-			 const struct verdict *summary)
+static void set_progress(struct api_status *status, const struct verdict *summary)
 {
-	bool retrying = summary->value == API_FALSE || memory->claim.reason != API_REASON_OTHER;
+	bool failing = summary->value == API_FALSE;
 
 	if (summary->value == API_TRUE)
 		return;
-	if (summary->value == API_FALSE && is_stalling(summary->reason)) {
+	if (failing && is_stalling(summary->reason))
 		api_status_set(status, API_STALLED, API_TRUE, summary->reason, summary->message);
-		return;
-	}
-	api_status_set(status, API_RECONCILING, API_TRUE,
-		       retrying ? API_REASON_PROGRESSING_WITH_RETRY : API_REASON_PROGRESSING,
-		       summary->message);
+	else
+		api_status_set(status, API_RECONCILING, API_TRUE,
+			       failing ? API_REASON_PROGRESSING_WITH_RETRY : API_REASON_PROGRESSING,
+			       summary->message);
 }
 
 /* Conditions that this version does not look into. */
@@ -261,7 +259,7 @@ void plan_status_want(const struct plan_view *view, const struct plan_memory *me
 	set(ret_status, API_REGISTERED, &registered_is);
 	set(ret_status, API_SECRET_READY, &secret_is);
 	set_unknown(ret_status);
-	set_progress(ret_status, memory, &summary);
+	set_progress(ret_status, &summary);
 	for (i = 0; i < view->object->spec.domains_len; i++)
 		add_record(view, assessment, i, ret_status);
 }

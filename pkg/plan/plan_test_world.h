@@ -66,6 +66,7 @@ struct world {
 	struct buf story;
 	int64_t now_ms;
 	bool faulty;
+	bool gentle; /* nothing happens that leaves an outcome unknown */
 	bool shared;
 	bool reset; /* the Secret was deleted at some time: the bounds are void */
 	bool moved; /* spec.host was another for some time */
@@ -230,10 +231,12 @@ static void read_secret(struct world *w, struct process *process)
 	const char *key;
 	json_t *value;
 
+	process->read_ms = w->now_ms;
+	if (process->reading && process->rv == w->rv)
+		return;
 	forget_reading(process);
 	process->reading = json_incref(w->secret);
 	process->rv = w->rv;
-	process->read_ms = w->now_ms;
 	json_object_foreach(process->reading, key, value)
 		process->values[process->values_len++] = (struct ledger_value){
 			.key = mem_strdup(key),
@@ -358,7 +361,9 @@ static void end_post(struct world *w, struct post *post)
 		{ACMEDNS_UNREACHABLE, false, -1, "unreachable"},
 		{ACMEDNS_UNAVAILABLE, false, 7, "disabled"},
 	};
-	const struct acmedns_result *result = &results[chance(w, 40) ? 1 + pick(w, 4) : 0];
+	const size_t first_bad = w->gentle ? 3 : 1;
+	const size_t bad = first_bad + (size_t)pick(w, (int)(ARRAY_LEN(results) - first_bad));
+	const struct acmedns_result *result = &results[chance(w, 40) ? bad : 0];
 	struct acmedns_account account;
 	struct plan_view view;
 
@@ -419,7 +424,7 @@ static void trouble(struct world *w)
 {
 	int o = 1 + pick(w, OBJECTS - 1);
 
-	switch (pick(w, 16)) {
+	switch (w->gentle ? 7 + pick(w, 9) : pick(w, 16)) {
 	case 0:
 	case 1:
 		crash(w, pick(w, PROCESSES));
@@ -546,7 +551,8 @@ static void send_edit(struct world *w, int p, int o, const struct plan_edit *edi
 	plan_fold_written(&seat->memory, &view, edit, &result);
 }
 
-static void edit_secret(struct world *w, int p, int o)
+/* Returns true after a conflict, which may be with itself: sent twice. */
+static bool try_edit(struct world *w, int p, int o)
 {
 	struct process *process = &w->processes[p];
 	struct seat *seat = &process->seats[o];
@@ -563,18 +569,32 @@ static void edit_secret(struct world *w, int p, int o)
 	plan_edit(&view, &seat->memory, ledger, edit);
 	if (!ledger_changed(ledger)) {
 		plan_fold_written(&seat->memory, &view, edit, &nothing);
-		return;
+		return false;
 	}
 	check(w, !claims_anything(edit) || seat->proven_generation == seat->cached->generation,
 	      "a claim before its status patch");
 	check(w, !claims_anything(edit) || p == w->leader, "a claim of one who does not lead");
 	data = written(process, ledger);
-	if (chance(w, 5)) {
+	if (chance(w, 10)) {
+		tell(w, "process %d, object %d: a conflict", p, o);
+		if (pick(w, 2))
+			commit(w, data);
+		plan_fold_conflict(&seat->memory, edit);
+		return true;
+	}
+	send_edit(w, p, o, edit, data);
+	return false;
+}
+
+static void edit_secret(struct world *w, int p, int o)
+{
+	if (!w->gentle && chance(w, 5)) {
 		crash(w, p);
 		return;
 	}
-	send_edit(w, p, o, edit, data);
-	if (chance(w, 5))
+	while (try_edit(w, p, o))
+		continue;
+	if (!w->gentle && chance(w, 5))
 		crash(w, p);
 }
 

@@ -9,7 +9,7 @@
 
 #include "plan/plan_test_world.h"
 
-#define SEEDS 3000
+#define SEEDS 1500
 #define STEPS 150
 
 /* ---- a run ---- */
@@ -23,11 +23,12 @@ static void begin(struct world *w, uint64_t seed)
 			    .story = BUF_INIT(1 << 20),
 			    .now_ms = 1000,
 			    .shared = seed % 3 == 2,
+			    .gentle = seed % 10 <= 2,
 			    .secret = json_null(),
 			    .posted = json_object(),
 			    .durable = json_object()};
 	for (o = 0; o < OBJECTS; o++)
-		if (seed >> o & 1)
+		if (o == 0 || (!w->gentle && seed >> o & 1))
 			make_object(w, o);
 	for (p = 0; p < PROCESSES; p++)
 		crash(w, p);
@@ -167,6 +168,7 @@ static void check_domain(struct world *w, const struct ledger *ledger,
 	if (strcmp(entry.owner, object->uid) == 0)
 		check(w, strcmp(api_record_value(&object->status, domain), entry.fulldomain) == 0,
 		      "a wrong record");
+	check(w, !w->gentle || entry.uncertain == 0, "an outcome was known, and counted");
 	check(w, w->reset || w->shared || made <= 1 + entry.uncertain, "an account too many");
 }
 

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* acme-dns servers: what they answer, how many are asked at a time, and which are not. */
+
+#include "controller/controller_test_world.h"
+
+struct failing {
+	int status;
+	const char *body;
+	const char *reason; /* of Registered */
+	const char *metric;
+};
+
+static const struct failing failing[] = {
+	{404, NULL, "RegistrationUnavailable", "unavailable"},
+	{401, NULL, "RegistrationDenied", "denied"},
+	{418, NULL, "RegistrationUnavailable", "rejected"},
+	{429, NULL, "ServerUnavailable", "throttled"},
+	{500, NULL, "ServerUnavailable", "server_error"},
+	{201, "{}", "RegistrationUnavailable", "bad_answer"},
+	{400, "{\"error\":\"invalid_allowfrom_cidr\"}", "InvalidAllowFrom", "bad_allowfrom"},
+};
+
+static void test_failing_registrations(void **state)
+{
+	struct world *w = *state;
+
+	world_start(w);
+	for (size_t i = 0; i < ARRAY_LEN(failing); i++) {
+		CLEANUP(mem_freep) char *name = mem_printf("o%zu", i);
+		CLEANUP(mem_freep)
+		char *metric = mem_printf("acmedns_registrations_total{result=\"%s\"} 1",
+					  failing[i].metric);
+
+		w->peer.acme_status = failing[i].status;
+		w->peer.acme_body = failing[i].body;
+		given(w, name, name, "[\"a.example.org\"]");
+		UNTIL(w, has_reason(w, name, "Registered", failing[i].reason));
+		assert_true(has_metric(w, metric));
+		assert_int_equal(count_accounts(w, name), 0);
+	}
+	assert_int_equal(w->peer.posts, ARRAY_LEN(failing));
+}
+
+static void test_no_answer(void **state)
+{
+	struct world *w = *state;
+
+	w->options.register_timeout_ms = 200;
+	world_start(w);
+	w->peer.hold = true;
+	given(w, "a", "s", "[\"a.example.org\"]");
+	UNTIL(w, has_reason(w, "a", "Registered", "ServerUnavailable"));
+	assert_true(has_metric(w, "acmedns_registrations_total{result=\"no_answer\"} 1"));
+	assert_int_equal(w->peer.posts, 1);
+}
+
+static void test_no_server(void **state)
+{
+	struct world *w = *state;
+
+	world_start(w);
+	peer_stop_acme(&w->peer);
+	given(w, "a", "s", "[\"a.example.org\"]");
+	UNTIL(w, has_reason(w, "a", "Registered", "ServerUnavailable"));
+	assert_true(has_metric(w, "acmedns_registrations_total{result=\"unreachable\"} 1"));
+}
+
+static size_t count_claimed(struct world *w)
+{
+	return (size_t)peer_count(&w->peer, CREATE_SECRET);
+}
+
+/* What a host gives is four at a time; the others wait, without a claim, in the order they came. */
+static void test_slots(void **state)
+{
+	static const char *const names[] = {"a", "b", "c", "d", "e", "f"};
+	struct world *w = *state;
+
+	world_start(w);
+	w->peer.hold = true;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		given(w, names[i], names[i], "[\"a.example.org\"]");
+		UNTIL(w, w->peer.held_len == (i < 4 ? i + 1 : 4));
+		UNTIL(w, condition(w, names[i], "Reconciling"));
+	}
+	/* One that waits does not keep its place when it goes. */
+	given(w, "x", "x", "[\"a.example.org\"]");
+	UNTIL(w, condition(w, "x", "Reconciling"));
+	peer_delete_registration(&w->peer, "x");
+	for (size_t i = 4; i < ARRAY_LEN(names); i++) {
+		assert_int_equal(count_claimed(w), i);
+		assert_null(peer_secret(&w->peer, names[i]));
+		peer_release(&w->peer);
+		UNTIL(w, w->peer.held_len == 4);
+		assert_non_null(peer_secret(&w->peer, names[i]));
+	}
+	while (w->peer.held_len)
+		peer_release(&w->peer);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		UNTIL(w, is_ready(w, names[i]));
+	assert_int_equal(w->peer.most_held, 4);
+	assert_int_equal(w->peer.posts, 6);
+}
+
+static void test_slots_of_one_secret(void **state)
+{
+	struct world *w = *state;
+
+	world_start(w);
+	w->peer.hold = true;
+	given(w, "a", "s", "[\"a1.org\", \"a2.org\", \"a3.org\", \"a4.org\", \"a5.org\"]");
+	given(w, "b", "s", "[\"b1.org\", \"b2.org\", \"b3.org\", \"b4.org\", \"b5.org\"]");
+	for (int i = 0; i < 10; i++) {
+		UNTIL(w, w->peer.held_len);
+		peer_release(&w->peer);
+	}
+	UNTIL(w, is_ready(w, "a") && is_ready(w, "b"));
+	assert_int_equal(w->peer.posts, 10);
+	assert_true(w->peer.most_held <= 4);
+}
+
+/* What has a slot and cannot use it does not keep it from others. */
+static void test_a_slot_is_given_back(void **state)
+{
+	static const char *const names[] = {"a", "b", "c", "d"};
+	struct world *w = *state;
+
+	world_start(w);
+	given_fault(w, CREATE_SECRET, 403, 4);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		given(w, names[i], names[i], "[\"a.example.org\"]");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		UNTIL(w, has_reason(w, names[i], "SecretReady", "SecretDenied"));
+	given(w, "e", "e", "[\"a.example.org\"]");
+	UNTIL(w, is_ready(w, "e"));
+}
+
+static void test_another_host_during_a_claim(void **state)
+{
+	struct world *w = *state;
+	CLEANUP(mem_freep) char *other = mem_printf("http://127.0.0.2:%d/b", w->peer.acme_port);
+
+	world_start(w);
+	w->peer.hold = true;
+	given(w, "a", "s", "[\"a.example.org\"]");
+	UNTIL(w, w->peer.held_len == 1);
+	given_spec(w, "a", "host", json_string("http://127.0.0.3:1"));
+	given(w, "b", "t", "[\"b.example.org\"]");
+	UNTIL(w, w->peer.held_len == 2);
+	given_spec(w, "a", "host", json_string(other));
+	given(w, "c", "u", "[\"c.example.org\"]");
+	UNTIL(w, w->peer.held_len == 3);
+	while (w->peer.held_len)
+		peer_release(&w->peer);
+	UNTIL(w, has_reason(w, "a", "Ready", "HostChanged"));
+	assert_true(has_account(w, "s", "a.example.org"));
+	UNTIL(w, is_ready(w, "b") && is_ready(w, "c"));
+	assert_int_equal(w->peer.posts, 3);
+}
+
+/* The host changes while the claim is being written, and again to none at all. */
+static void change_host(struct peer *peer, const char *request)
+{
+	struct world *w = peer->ctx;
+
+	if (!strstr(request, CREATE_SECRET))
+		return;
+	peer->before = NULL;
+	given_spec(w, "a", "host", json_string("http://127.0.0.3:1"));
+	given_spec(w, "a", "host", json_string("no URL"));
+}
+
+static void test_another_host_during_the_write_of_a_claim(void **state)
+{
+	struct world *w = *state;
+
+	world_start(w);
+	w->peer.before = change_host;
+	w->peer.ctx = w;
+	given(w, "a", "s", "[\"a.example.org\"]");
+	UNTIL(w, has_reason(w, "a", "Ready", "UnsupportedField"));
+	given(w, "b", "t", "[\"b1.org\", \"b2.org\", \"b3.org\", \"b4.org\"]");
+	UNTIL(w, is_ready(w, "b"));
+}
+
+struct refused {
+	const char *host;
+	const char *reason;
+};
+
+static const struct refused refused[] = {
+	{"http://127.0.0.3:1", "HostAddressRefused"},
+	{"http://127.0.0.1:1", "HostAddressRefused"},
+	{"http://[::1]:1", "HostAddressRefused"},
+	{"http://no.onion", "ServerUnavailable"}, /* never asked of DNS, RFC 7686 */
+};
+
+static void test_refused_hosts(void **state)
+{
+	struct world *w = *state;
+
+	world_start(w);
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		CLEANUP(mem_freep) char *name = mem_printf("o%zu", i);
+		CLEANUP(mem_freep) char *same = mem_printf("p%zu", i);
+
+		given_at(w, name, name, "[\"a.example.org\"]", refused[i].host);
+		given_at(w, same, same, "[\"a.example.org\"]", refused[i].host);
+		UNTIL(w, has_reason(w, name, "Registered", refused[i].reason));
+		UNTIL(w, has_reason(w, same, "Registered", refused[i].reason));
+		assert_null(peer_secret(&w->peer, name));
+	}
+}
+
+static void test_an_ipv6_host(void **state)
+{
+	struct world *w = *state;
+	struct err err;
+
+	assert_int_equal(cidr_parse("::1/128", &w->allowed, &err), 0);
+	world_start(w);
+	given_at(w, "a", "s", "[\"a.example.org\"]", "http://[::1]:1");
+	UNTIL(w, has_reason(w, "a", "Registered", "ServerUnavailable"));
+	assert_true(has_metric(w, "acmedns_registrations_total{result=\"unreachable\"} 1"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_failing_registrations),
+		CASE(test_no_answer),
+		CASE(test_no_server),
+		CASE(test_slots),
+		CASE(test_slots_of_one_secret),
+		CASE(test_a_slot_is_given_back),
+		CASE(test_another_host_during_a_claim),
+		CASE(test_another_host_during_the_write_of_a_claim),
+		CASE(test_refused_hosts),
+		CASE(test_an_ipv6_host),
+	};
+
+	jv_setup();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Writes of a Secret that meet a conflict or are refused, and replies that are lost. */
+
+#include "controller/controller_test_world.h"
+
+#define TOO_LONG                                                                                   \
+	"{\"kind\":\"Status\",\"code\":422,\"details\":{\"causes\":["                              \
+	"{\"reason\":\"FieldValueTooLong\"}]}}"
+#define TERMINATING                                                                                \
+	"{\"kind\":\"Status\",\"code\":403,\"details\":{\"causes\":["                              \
+	"{\"reason\":\"NamespaceTerminating\"}]}}"
+
+static void bump_secret(struct peer *peer, const char *request)
+{
+	if (strstr(request, PATCH_SECRET) && peer->rv < 1000)
+		peer_stamp(peer, peer_secret(peer, "s"));
+	if (strstr(request, PATCH_SECRET))
+		peer->before = NULL;
+}
+
+static void test_conflict(void **state)
+{
+	struct world *w = *state;
+
+	world_start(w);
+	w->peer.before = bump_secret;
+	given(w, "a", "s", "[\"a.example.org\"]");
+	UNTIL(w, is_ready(w, "a"));
+	assert_int_equal(w->peer.posts, 1);
+	assert_int_equal(peer_count(&w->peer, PATCH_SECRET), 2);
+	assert_int_equal(peer_count(&w->peer, CREATE_SECRET), 1);
+}
+
+/* A quota may answer so for ever. */
+static void test_endless_conflict(void **state)
+{
+	struct world *w = *state;
+
+	world_start(w);
+	given_fault(w, CREATE_SECRET, 409, 9);
+	given(w, "a", "s", "[\"a.example.org\"]");
+	UNTIL(w, peer_count(&w->peer, CREATE_SECRET) == 9);
+	UNTIL(w, is_ready(w, "a"));
+	assert_int_equal(peer_count(&w->peer, CREATE_SECRET), 10);
+	assert_int_equal(w->peer.posts, 1);
+}
+
+static void refuse_store(struct world *w, const char *how)
+{
+	peer_fail(&w->peer, &(struct peer_fault){
+				    .what = PATCH_SECRET, .status = 422, .times = 1, .body = how});
+}
+
+static void test_refused_merged_write_is_sent_piecewise(void **state)
+{
+	struct world *w = *state;
+
+	world_start(w);
+	w->peer.hold = true;
+	given(w, "a", "s", "[\"a.example.org\"]");
+	given(w, "b", "s", "[\"b.example.org\"]");
+	UNTIL(w, w->peer.held_len == 2);
+	refuse_store(w, NULL);
+	peer_release(&w->peer);
+	peer_release(&w->peer);
+	UNTIL(w, is_ready(w, "a") && is_ready(w, "b"));
+	assert_int_equal(peer_count(&w->peer, PATCH_SECRET), 3);
+	assert_int_equal(w->peer.posts, 2);
+}
+
+/* A store goes alone when it was refused together with a claim of the same object. */
+static void test_refused_claim_does_not_hold_up_a_store(void **state)
+{
+	struct world *w = *state;
+
+	world_start(w);
+	w->peer.hold = true;
+	given(w, "a", "s", "[\"a.example.org\"]");
+	UNTIL(w, w->peer.held_len == 1);
+	given_spec(w, "a", "domains", json_pack("[s, s]", "a.example.org", "b.example.org"));
+	given(w, "c", "t", "[\"c.example.org\"]");
+	UNTIL(w, w->peer.held_len == 3);
+	refuse_store(w, TOO_LONG);
+	while (w->peer.held_len)
+		peer_release(&w->peer);
+	UNTIL(w, has_account(w, "s", "a.example.org"));
+	w->peer.hold = false;
+	while (w->peer.held_len)
+		peer_release(&w->peer);
+	UNTIL(w, is_ready(w, "a") && is_ready(w, "c"));
+}
+
+static void test_reasons_of_refusals(void **state)
+{
+	struct world *w = *state;
+
+	world_start(w);
+	peer_fail(&w->peer,
+		  &(struct peer_fault){
+			  .what = CREATE_SECRET, .status = 422, .times = 1, .body = TOO_LONG});
+	given(w, "a", "s", "[\"a.example.org\"]");
+	UNTIL(w, has_reason(w, "a", "SecretReady", "SecretTooLarge"));
+	peer_fail(&w->peer,
+		  &(struct peer_fault){
+			  .what = CREATE_SECRET, .status = 403, .times = 1, .body = TERMINATING});
+	given(w, "b", "t", "[\"a.example.org\"]");
+	UNTIL(w, has_reason(w, "b", "SecretReady", "NamespaceTerminating"));
+	given_fault(w, CREATE_SECRET, 404, 1);
+	given(w, "c", "u", "[\"a.example.org\"]");
+	UNTIL(w, has_reason(w, "c", "SecretReady", "NamespaceTerminating"));
+	assert_int_equal(w->peer.posts, 0);
+}
+
+static void test_immutable_secret(void **state)
+{
+	struct world *w = *state;
+
+	given_secret(w, "s", "{}");
+	jv_set_bool(peer_secret(&w->peer, "s"), "immutable", true);
+	jv_set_str(jv_ensure_object(jv_ensure_object(peer_secret(&w->peer, "s"), "metadata"),
+				    "annotations"),
+		   "acme-dns-operator.github.io/adopt", "true");
+	world_start(w);
+	given(w, "a", "s", "[\"a.example.org\"]");
+	UNTIL(w, has_reason(w, "a", "SecretReady", "SecretImmutable"));
+	assert_int_equal(peer_count(&w->peer, PATCH_SECRET), 0);
+	assert_int_equal(w->peer.posts, 0);
+}
+
+static void test_reply_lost(void **state)
+{
+	struct world *w = *state;
+
+	world_start(w);
+	given_lost(w, CREATE_SECRET, 500, 1);
+	given(w, "a", "s", "[\"a.example.org\"]");
+	UNTIL(w, w->peer.posts == 1);
+	given_lost(w, PATCH_SECRET, 504, 1);
+	given_lost(w, PATCH_STATUS, 500, 1);
+	UNTIL(w, is_ready(w, "a"));
+	assert_int_equal(w->peer.posts, 1);
+	assert_true(has_metric(w, "acmedns_accounts_possibly_orphaned_total 0"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_conflict),
+		CASE(test_endless_conflict),
+		CASE(test_refused_merged_write_is_sent_piecewise),
+		CASE(test_refused_claim_does_not_hold_up_a_store),
+		CASE(test_reasons_of_refusals),
+		CASE(test_immutable_secret),
+		CASE(test_reply_lost),
+	};
+
+	jv_setup();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* POST /register: what makes accounts, and what cannot be taken back. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "acmedns/acmedns.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "controller/controller_impl.h"
+
+struct post {
+	struct record *record;
+	int work;
+	struct http_call *call;
+};
+
+static void report(struct record *record, const char *domain, const struct acmedns_result *result)
+{
+	static const char *const results[] = {
+		[ACMEDNS_REGISTERED] = "registered",	   [ACMEDNS_UNAVAILABLE] = "unavailable",
+		[ACMEDNS_BAD_ALLOWFROM] = "bad_allowfrom", [ACMEDNS_DENIED] = "denied",
+		[ACMEDNS_REJECTED] = "rejected",	   [ACMEDNS_THROTTLED] = "throttled",
+		[ACMEDNS_UNREACHABLE] = "unreachable",	   [ACMEDNS_NO_ANSWER] = "no_answer",
+		[ACMEDNS_SERVER_ERROR] = "server_error",   [ACMEDNS_BAD_ANSWER] = "bad_answer",
+	};
+	const char *const values[] = {results[result->verdict]};
+
+	metrics_add(record->controller->metrics.registrations, values, 1);
+	if (result->verdict == ACMEDNS_REGISTERED)
+		log_info("registered", "namespace", record->namespace, "name", record->name,
+			 "domain", domain, NULL);
+	else
+		log_warn("registration failed", "namespace", record->namespace, "name",
+			 record->name, "domain", domain, "err", result->message, NULL);
+}
+
+static void on_registered(void *ctx, const struct http_response *resp)
+{
+	struct post *post = ctx;
+	struct record *record = post->record;
+	struct plan_memory *memory = record_memory(record);
+	struct acmedns_account account;
+	struct acmedns_result result = acmedns_register_result(resp, &account);
+	struct plan_view view;
+
+	log_debug("POST /register ended", "domain", memory->works[post->work].domain, "detail",
+		  resp->detail, NULL);
+	report(record, memory->works[post->work].domain, &result);
+	record->posts[post->work] = NULL;
+	record_view(record, &view);
+	plan_fold_registered(memory, &view, post->work, &result, &account);
+	explicit_bzero(&account, sizeof(account));
+	free(post);
+	host_settle(record);
+	workq_add(record->controller->queue, record->uid, WORKQ_HIGH);
+}
+
+void post_start(struct record *record, const struct plan_view *view, int work)
+{
+	struct controller *controller = record->controller;
+	const struct plan_work *at = &record_memory(record)->works[work];
+	const struct api_spec *spec = &view->object->spec;
+	CLEANUP(mem_freep) char *url = mem_printf("%s/register", at->host);
+	CLEANUP(mem_freep)
+	char *body =
+		acmedns_register_body((const char *const *)spec->allow_from, spec->allow_from_len);
+	struct post *post = mem_zalloc(sizeof(*post));
+	const struct http_request req = {
+		.method = "POST",
+		.url = url,
+		.headers = {"Content-Type: application/json", "Accept: application/json"},
+		.body = body,
+		.body_len = strlen(body),
+		.max_body = ACMEDNS_MAX_ANSWER,
+		.timeout_ms = controller->options.register_timeout_ms,
+		.fresh_connection = true,
+		.pin = host_pin(record),
+		.on_done = on_registered,
+		.ctx = post,
+	};
+
+	*post = (struct post){.record = record, .work = work};
+	post->call = http_start(controller->http, &req);
+	record->posts[work] = post;
+	plan_fold_posting(record_memory(record), work);
+	record_done(record);
+}
+
+bool post_is_running(const struct record *record)
+{
+	size_t i;
+
+	for (i = 0; i < PLAN_WORKS; i++)
+		if (record->posts[i])
+			return true;
+	return false;
+}
+
+void post_cancel_all(struct record *record)
+{
+	size_t i;
+
+	for (i = 0; i < PLAN_WORKS; i++) {
+		if (!record->posts[i])
+			continue;
+		http_cancel(record->posts[i]->call);
+		free(TAKE(record->posts[i]));
+	}
+}
