@@ -125,7 +125,8 @@ class Relay(_Server):
         assert task is not None
         self._pairs.add(task)
         try:
-            with contextlib.closing(writer):
+            # Cancelled, it is cut.
+            with contextlib.closing(writer), contextlib.suppress(asyncio.CancelledError):
                 await self._connect(task, reader, writer)
         finally:
             self._pairs.discard(task)

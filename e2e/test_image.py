@@ -125,8 +125,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, byte
     out = tmp_path_factory.mktemp("archive")
     make_image(out)
     with tarfile.open(out / "image/acme-dns-operator.tar") as tar:
-        members = [member for member in tar.getmembers() if member.isfile()]
-        yield {m.name.removeprefix("./"): tar.extractfile(m).read() for m in members}  # type: ignore[union-attr]
+        files = {member.name.removeprefix("./"): tar.extractfile(member) for member in tar}
+        yield {name: file.read() for name, file in files.items() if file is not None}
     shutil.rmtree(out)
 
 
@@ -222,6 +222,15 @@ def status_of(pid: int) -> dict[str, str]:
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
+def mount_options(pid: int, point: str) -> list[str]:
+    """Return the options of a mount as the process sees it."""
+    for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines():
+        fields = line.split()
+        if fields[4] == point:
+            return fields[5].split(",")
+    raise AssertionError(f"nothing is mounted on {point}")
+
+
 def open_files(pid: int) -> list[str]:
     """Return the files that a process has open, other than its log."""
     names = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
@@ -239,6 +248,7 @@ def test_image_does_the_main_job_in_cluster_without_rights_and_without_writing(
         assert status["Groups"] == ""
         assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
         assert status["NoNewPrivs"] == "1"
+        assert mount_options(operator.process.pid, "/")[0] == "ro"
         obj = scene.register("example.com", "*.example.com", "www.example.com")
         assert condition(obj, "SecretReady")
         assert scene.present("www.example.com")

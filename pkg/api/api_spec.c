@@ -176,11 +176,12 @@ static void decode_policy(const json_t *object, struct api_spec *spec)
 static void decode_unsupported(const json_t *object, struct api_spec *spec)
 {
 	static const char *const fields[] = {
-		"spec.registrationAuth", "spec.caBundle",	   "spec.caBundleRef",
-		"spec.secretTemplate",	 "spec.cname.dnsEndpoint",
+		"spec.registrationAuth.basic",
+		"spec.caBundle",
+		"spec.caBundleRef",
+		"spec.secretTemplate",
 	};
-	static const char *const acts[] = {API_GROUP "/rotate", API_GROUP "/probe",
-					   API_GROUP "/verify"};
+	static const char *const acts[] = {API_GROUP "/rotate", API_GROUP "/probe"};
 	static const char why[] = "not supported by this version; remove it";
 	const json_t *annotations = jv_object(object, "metadata.annotations");
 	const json_t *suspend = jv_get(object, "spec.suspend");
@@ -190,6 +191,9 @@ static void decode_unsupported(const json_t *object, struct api_spec *spec)
 	for (i = 0; i < ARRAY_LEN(fields); i++)
 		if (jv_get(object, fields[i]))
 			unsupported(spec, fields[i], why);
+	/* An empty list is none, as an empty registrationAuth is. */
+	if (json_array_size(jv_array(object, "spec.registrationAuth.headers")) > 0)
+		unsupported(spec, "spec.registrationAuth.headers", why);
 	if (suspend && !json_is_false(suspend))
 		unsupported(spec, "spec.suspend", why);
 	if (deletion && strcmp(whole_text(deletion), "Retain") != 0)

@@ -181,12 +181,12 @@ static const struct {
 	{SPEC(",\"accountPolicy\":\"\""), "spec.accountPolicy: "},
 	{SPEC(",\"accountPolicy\":1"), "spec.accountPolicy: "},
 	{SPEC(",\"registrationAuth\":{\"basic\":{\"secretRef\":{\"name\":\"a\"}}}"),
-	 "spec.registrationAuth: "},
-	{SPEC(",\"registrationAuth\":{}"), "spec.registrationAuth: "},
+	 "spec.registrationAuth.basic: "},
+	{SPEC(",\"registrationAuth\":{\"headers\":[{\"name\":\"a\"}]}"),
+	 "spec.registrationAuth.headers: "},
 	{SPEC(",\"caBundle\":\"\""), "spec.caBundle: "},
 	{SPEC(",\"caBundleRef\":{\"name\":\"a\"}"), "spec.caBundleRef: "},
 	{SPEC(",\"secretTemplate\":{\"labels\":{}}"), "spec.secretTemplate: "},
-	{SPEC(",\"cname\":{\"dnsEndpoint\":{}}"), "spec.cname.dnsEndpoint: "},
 	{SPEC(",\"suspend\":true"), "spec.suspend: "},
 	{SPEC(",\"suspend\":\"true\""), "spec.suspend: "},
 	{SPEC(",\"deletionPolicy\":\"Delete\""), "spec.deletionPolicy: "},
@@ -213,7 +213,7 @@ static void test_unsupported(void **state)
 
 static void test_unsupported_act(void **state)
 {
-	static const char *const acts[] = {"rotate", "probe", "verify"};
+	static const char *const acts[] = {"rotate", "probe"};
 	size_t i;
 
 	(void)state;
@@ -228,6 +228,17 @@ static void test_unsupported_act(void **state)
 		assert_non_null(r->spec.unsupported);
 		assert_non_null(strstr(r->spec.unsupported, acts[i]));
 	}
+}
+
+/* The CNAME's fields are answered by CNAMEReady; an empty authentication is none. */
+static void test_fields_that_ask_for_nothing(void **state)
+{
+	CLEANUP(api_freep)
+	struct api_registration *r = decode(SPEC(",\"registrationAuth\":{\"headers\":[]},"
+						 "\"cname\":{\"dnsEndpoint\":{}}"));
+
+	(void)state;
+	assert_null(r->spec.unsupported);
 }
 
 /* null is absent, as for the API server. */
@@ -314,6 +325,7 @@ int main(void)
 		cmocka_unit_test(test_folding),
 		cmocka_unit_test(test_unsupported),
 		cmocka_unit_test(test_unsupported_act),
+		cmocka_unit_test(test_fields_that_ask_for_nothing),
 		cmocka_unit_test(test_null_fields),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_long_secret_ref),

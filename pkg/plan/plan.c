@@ -9,6 +9,8 @@
 #define CLAIM_MARGIN_S 10
 /* Others read no more than that from a claim. */
 #define CLAIM_MOST_S 300
+/* An account in hand waits for a Secret that cannot be written as it is. */
+#define LOOK_AGAIN_MS 5000
 
 int64_t plan_claim_timeout_s(const struct plan_view *view)
 {
@@ -100,7 +102,7 @@ static bool store_accounts(const struct plan_view *view, const struct plan_memor
 		return decide(action, PLAN_EDIT_SECRET);
 	if (!view->secret.fresh)
 		return decide(action, PLAN_READ_SECRET);
-	wake_at(action, view->now_ms + PLAN_LOOK_AGAIN_MS);
+	wake_at(action, view->now_ms + LOOK_AGAIN_MS);
 	return false;
 }
 

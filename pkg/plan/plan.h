@@ -11,7 +11,7 @@
  *
  * There is no clock, no randomness and no I/O but through the view, and no state but the memory,
  * which is a plain value: copied by assignment, compared and hashed as bytes. So a crash is a pass
- *with an empty memory, and every order of faults can be tried on this very code.
+ * with an empty memory, and every order of faults can be tried on this very code.
  *
  * The order that keeps an account from being lost or made twice (there is no idempotency key, and
  * the server can neither list nor delete): a status patch proves that the object is still the one

@@ -3,6 +3,9 @@
 
 #include "plan/plan_impl.h"
 
+/* When to look for a place for a claim that is not watched. */
+#define UNWATCHED_MS 30000
+
 enum api_reason plan_secret_problem(const struct plan_view *view)
 {
 	const struct plan_secret *secret = &view->secret;
@@ -118,7 +121,7 @@ static enum plan_need judge_claim(const struct plan_view *view, const struct pla
 	domain->counted = foreign && view->now_ms >= foreign->until_ms;
 	if (domain->counted)
 		return NEED_CLAIM;
-	wake_at(assessment, foreign ? foreign->until_ms : view->now_ms + PLAN_LOOK_AGAIN_MS);
+	wake_at(assessment, foreign ? foreign->until_ms : view->now_ms + UNWATCHED_MS);
 	return NEED_FOREIGN;
 }
 

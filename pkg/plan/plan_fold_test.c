@@ -126,8 +126,7 @@ static void test_watch_in_shared_set(void **state)
 
 	set_object(s, AB, ",'accountPolicy':'Shared'", VISITED);
 	add_foreign(s, "n-2", NOW);
-	set_secret(s, "{'a.test':" ACCOUNT "}",
-		   "{'a.test':" REGISTERED ",'b.test':" CLAIM("n-2") "}");
+	set_secret(s, A_ACCOUNT, "{'a.test':" REGISTERED ",'b.test':" CLAIM("n-2") "}");
 	plan_fold_read(&s->memory, &s->view);
 	assert_true(is_watched(s, "n-2", NOW));
 	set_secret(s, "{}", "{'a.test':" CLAIM("n-1") ",'b.test':" CLAIM("n-2") "}");
@@ -153,7 +152,7 @@ static void test_spent_claims_are_forgotten(void **state)
 	set_secret(s, "{}", "{'a.test':" CLAIM("n-1") "}");
 	plan_fold_read(&s->memory, &s->view);
 	assert_string_equal(s->memory.spent[0], "n-1");
-	set_secret(s, "{'a.test':" ACCOUNT "}", "{'a.test':" REGISTERED "}");
+	set_secret(s, A_ACCOUNT, A_OURS);
 	plan_fold_read(&s->memory, &s->view);
 	assert_string_equal(s->memory.spent[0], "");
 }

@@ -4,8 +4,6 @@
 
 #include "plan/plan.h"
 
-/* To look again at what no event may tell. */
-#define PLAN_LOOK_AGAIN_MS 5000
 /* How long the answer about an owner is believed. */
 #define PLAN_OWNER_MS 60000
 

@@ -87,6 +87,8 @@ static const struct row stores[] = {
 	{"deleting", ON(in_hand, deleting), .want = PLAN_EDIT_SECRET},
 	{"the Secret is gone", ON(in_hand, absent), .want = PLAN_EDIT_SECRET},
 	{"a read failed", ON(in_hand, read_failed_once), .want = PLAN_WAIT, .wake_ms = NOW + 700},
+	{"a write failed: that is told", ON(in_hand, write_denied), .want = PLAN_PATCH_STATUS,
+	 .ready = API_REASON_SECRET_DENIED},
 	{"a write failed", ON(in_hand, write_denied, not_leading), .want = PLAN_WAIT,
 	 .wake_ms = NOW + 700},
 	{"the pause is over", ON(in_hand, write_denied_before), .want = PLAN_EDIT_SECRET},
@@ -131,7 +133,7 @@ static const struct row busy[] = {
 	{"an expiring claim wakes", ON(posting_b, watched), .domains = AB, .records = FOREIGN,
 	 .want = PLAN_WAIT, .wake_ms = NOW + 300},
 	{"one not watched, too", ON(posting_b), .domains = AB, .records = FOREIGN,
-	 .want = PLAN_WAIT, .wake_ms = NOW + 5000},
+	 .want = PLAN_WAIT, .wake_ms = NOW + 30000},
 };
 
 static void test_busy(void **state)
@@ -173,7 +175,7 @@ static void check_rest(given_fn *given, int64_t wake_ms)
 
 static void ours(struct scene *s)
 {
-	set_secret(s, A_ACCOUNT, "{'a.test':" REGISTERED "}");
+	set_secret(s, A_ACCOUNT, A_OURS);
 }
 
 static void no_account(struct scene *s)

@@ -12,6 +12,205 @@
 #define SEEDS 1500
 #define STEPS 150
 
+/* ---- acting ---- */
+
+static void patch_status(struct world *w, int p, int o, const struct plan_action *action)
+{
+	struct seat *seat = &w->processes[p].seats[o];
+	CLEANUP(jv_freep) json_t *patch = api_status_patch(seat->cached, &action->status, 1);
+	bool current = strcmp(jv_str(w->objects[o], "metadata.resourceVersion"),
+			      seat->cached->resource_version) == 0;
+	bool changed = plan_ready_changed(seat->cached, &action->status);
+	int64_t generation = seat->cached->generation;
+	size_t i;
+
+	for (i = 0; i < action->status.records_len; i++)
+		check(w, json_object_get(w->durable, action->status.records[i].value) != NULL,
+		      "a CNAME is named before it is durable");
+	if (!current || chance(w, 10)) {
+		deliver(w, p, o);
+		return;
+	}
+	jv_set(w->objects[o], "status", json_deep_copy(jv_object(patch, "status")));
+	bump(w, o);
+	w->writes++;
+	deliver(w, p, o);
+	if (chance(w, 10))
+		return; /* the answer is lost */
+	seat->proven_generation = generation;
+	plan_fold_status(&seat->memory, generation, changed);
+}
+
+static bool claims_anything(const struct plan_edit *edit)
+{
+	size_t i;
+
+	for (i = 0; i < PLAN_WORKS; i++)
+		if (edit->claimed[i].state == PLAN_WORK_CLAIMED)
+			return true;
+	return false;
+}
+
+/* One write, with all that can come of it. */
+static void send_edit(struct world *w, int p, int o, const struct plan_edit *edit, json_t *data)
+{
+	struct seat *seat = &w->processes[p].seats[o];
+	struct plan_written result = {.outcome = PLAN_WRITTEN, .sent_ms = w->now_ms};
+	bool lost = chance(w, 15);
+	struct plan_view view;
+
+	pass_time(w, pick(w, chance(w, 10) ? 12000 : 20));
+	if (chance(w, 5)) {
+		result.outcome = PLAN_WRITE_REFUSED;
+		result.reason = API_REASON_SECRET_DENIED;
+	} else if (lost && pick(w, 2)) {
+		json_decref(w->late);
+		w->late = json_incref(data);
+		w->late_rv = w->rv;
+	} else {
+		commit(w, data);
+	}
+	if (lost) {
+		result.outcome = PLAN_WRITE_UNKNOWN;
+		result.reason = API_REASON_SECRET_UNAVAILABLE;
+	}
+	tell(w, "process %d, object %d: write %d%s", p, o, (int)result.outcome,
+	     claims_anything(edit) ? " with claims" : "");
+	if (result.outcome == PLAN_WRITTEN)
+		read_secret(w, &w->processes[p]);
+	else
+		forget_reading(&w->processes[p]);
+	view_of(w, p, o, &view);
+	plan_fold_written(&seat->memory, &view, edit, &result);
+}
+
+/* Returns true after a conflict, which may be with itself: sent twice. */
+static bool try_edit(struct world *w, int p, int o)
+{
+	struct process *process = &w->processes[p];
+	struct seat *seat = &process->seats[o];
+	CLEANUP(ledger_freep) struct ledger *ledger = NULL;
+	CLEANUP(jv_freep) json_t *data = NULL;
+	CLEANUP(mem_freep) struct plan_edit *edit = mem_zalloc(sizeof(*edit));
+	const struct plan_written nothing = {.outcome = PLAN_WRITTEN, .sent_ms = w->now_ms};
+	struct plan_view view;
+
+	if (!process->reading || process->rv != w->rv)
+		read_secret(w, process);
+	ledger = open_reading(process);
+	view_of(w, p, o, &view);
+	plan_edit(&view, &seat->memory, ledger, edit);
+	if (!ledger_changed(ledger)) {
+		plan_fold_written(&seat->memory, &view, edit, &nothing);
+		return false;
+	}
+	check(w, !claims_anything(edit) || seat->proven_generation == seat->cached->generation,
+	      "a claim before its status patch");
+	check(w, !claims_anything(edit) || p == w->leader, "a claim of one who does not lead");
+	data = written(process, ledger);
+	if (chance(w, 10)) {
+		tell(w, "process %d, object %d: a conflict", p, o);
+		if (pick(w, 2))
+			commit(w, data);
+		plan_fold_conflict(&seat->memory, edit);
+		return true;
+	}
+	send_edit(w, p, o, edit, data);
+	return false;
+}
+
+static void edit_secret(struct world *w, int p, int o)
+{
+	if (!w->gentle && chance(w, 5)) {
+		crash(w, p);
+		return;
+	}
+	while (try_edit(w, p, o))
+		continue;
+	if (!w->gentle && chance(w, 5))
+		crash(w, p);
+}
+
+static void ask_owner(struct world *w, int p, int o, const struct plan_action *action)
+{
+	CLEANUP(mem_freep) char *uid = mem_strdup(action->owner_uid);
+	CLEANUP(api_freep) struct api_registration *owner = NULL;
+	const int other = action->owner_name[strlen(action->owner_name) - 1] - '0';
+	struct plan_view view;
+
+	if (w->objects[other])
+		owner = api_decode(w->objects[other]);
+	view_of(w, p, o, &view);
+	plan_fold_owner(&w->processes[p].seats[o].memory, &view, uid, owner);
+}
+
+static void act(struct world *w, int p, int o, const struct plan_action *action)
+{
+	struct seat *seat = &w->processes[p].seats[o];
+	struct plan_view view;
+
+	switch (action->what) {
+	case PLAN_WAIT:
+		seat->wake_ms = action->wake_ms;
+		return;
+	case PLAN_PATCH_STATUS:
+		patch_status(w, p, o, action);
+		return;
+	case PLAN_READ_SECRET:
+		if (!chance(w, 5))
+			read_secret(w, &w->processes[p]);
+		view_of(w, p, o, &view);
+		if (view.secret.fresh)
+			plan_fold_read(&seat->memory, &view);
+		else
+			plan_fold_read_failed(&seat->memory, &view, API_REASON_SECRET_UNAVAILABLE);
+		return;
+	case PLAN_EDIT_SECRET:
+		edit_secret(w, p, o);
+		return;
+	case PLAN_RESOLVE_HOST:
+		w->host_state = chance(w, 20) ? PLAN_HOST_FAILED : PLAN_HOST_OK;
+		w->host_retry_ms = w->now_ms + 3000;
+		return;
+	case PLAN_ASK_OWNER:
+		ask_owner(w, p, o, action);
+		return;
+	case PLAN_ASK_SELF:
+		(void)plan_fold_self(&seat->memory, !w->objects[o]);
+		return;
+	case PLAN_REGISTER:
+		start_post(w, p, o, action->work);
+		return;
+	case PLAN_EXPIRE:
+		plan_fold_expired(&seat->memory, action->work);
+		return;
+	case PLAN_EMIT_EVENT:
+		plan_fold_event(&seat->memory);
+		return;
+	}
+}
+
+/* True when it did something. */
+static bool pass(struct world *w, int p, int o)
+{
+	struct seat *seat = &w->processes[p].seats[o];
+	struct plan_action action;
+	struct plan_view view;
+	enum plan_what what;
+
+	if (seat->wake_ms && w->now_ms >= seat->wake_ms)
+		seat->due_ms = w->now_ms;
+	seat->wake_ms = 0;
+	view_of(w, p, o, &view);
+	plan(&view, &seat->memory, &action);
+	what = action.what;
+	if (what != PLAN_WAIT)
+		tell(w, "process %d, object %d: %s", p, o, plan_what_name(what));
+	act(w, p, o, &action);
+	plan_action_done(&action);
+	return what != PLAN_WAIT;
+}
+
 /* ---- a run ---- */
 
 static void begin(struct world *w, uint64_t seed)
