@@ -263,7 +263,6 @@ static void act_wait(struct record *record, const struct plan_action *action, in
 	}
 	workq_forget(queue, record->uid);
 	channel_rest(record->channel);
-	controller_trim_soon(record->controller);
 	workq_done(queue, record->uid);
 	record_release(record);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controller/controller.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +16,6 @@
 #define BACKOFF_MOST_MS	  300000
 #define DRAIN_MS	  20000
 #define DRAIN_LOOK_MS	  50
-#define TRIM_S		  2
 #define API_ADDRS_AGAIN_S 60
 
 static const struct kube_resource registrations = {API_GROUP, API_VERSION, API_PLURAL};
@@ -142,22 +140,6 @@ static void on_synced(void *ctx)
 	log_info("cache is complete", "objects", count, NULL);
 }
 
-static void on_trim_timer(evutil_socket_t fd, short what, void *ctx)
-{
-	(void)fd;
-	(void)what;
-	(void)ctx;
-	(void)malloc_trim(0);
-}
-
-void controller_trim_soon(struct controller *controller)
-{
-	const struct timeval soon = {.tv_sec = TRIM_S};
-
-	if (!evtimer_pending(controller->trim_timer, NULL))
-		(void)evtimer_add(controller->trim_timer, &soon);
-}
-
 /* ---- life ---- */
 
 static void declare_metrics(struct controller *controller)
@@ -241,7 +223,6 @@ struct controller *controller_new(const struct controller_options *options, stru
 	rnd_uuid(controller->holder);
 	controller->http = http_new(options->base, &http);
 	controller->queue = workq_new(options->base, &queue, act_pass, controller);
-	controller->trim_timer = evtimer_new(options->base, on_trim_timer, NULL);
 	controller->api_timer = evtimer_new(options->base, resolve_api, controller);
 	declare_metrics(controller);
 	make_informer(controller);
@@ -263,7 +244,6 @@ void controller_free(struct controller *controller)
 	host_free_all(controller);
 	resolve_cancel(controller->api_call);
 	event_free(controller->api_timer);
-	event_free(controller->trim_timer);
 	if (controller->drain_timer)
 		event_free(controller->drain_timer);
 	workq_free(controller->queue);

@@ -86,7 +86,6 @@ struct controller {
 	struct resolve_call *api_call;
 	struct event *api_timer;
 	bool leading; /* before that there are no records, only the cache */
-	struct event *trim_timer;
 	bool draining;
 	struct event *drain_timer;
 	int64_t drain_until_ms;
@@ -96,9 +95,6 @@ struct controller {
 		struct metrics_family *reconciles, *reconcile_time, *registrations, *orphaned;
 	} metrics;
 };
-
-/* Passes leave holes in the heap: gives them back when things have calmed down. */
-void controller_trim_soon(struct controller *controller);
 
 /* ---- record.c ---- */
 
