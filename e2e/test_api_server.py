@@ -13,7 +13,7 @@ import yaml
 
 from e2e.cluster import ApiError, Object
 from e2e.gateway import Gateway, Relay, behind
-from e2e.operator import Operator
+from e2e.operator import NAMESPACE, Operator
 from e2e.peers import ROOT
 from e2e.process import eventually
 from e2e.scene import OWN_KEY, SECRET, Scene, Site, registration, secret_ref
@@ -178,6 +178,31 @@ def test_connection_cut_with_an_account_in_hand_loses_nothing(
         scene.server.release()
         scene.wait_ready()
     assert len(scene.posts()) == 1
+
+
+def test_lease_is_kept_when_the_connection_falls_silent(
+    scene: Scene, relay: Relay, tmp_path: Path
+) -> None:
+    election = (
+        "--leader-elect",
+        f"--leader-election-id={scene.namespace}",
+        "--leader-election-lease-duration=12s",
+        "--leader-election-renew-deadline=10s",
+        "--leader-election-retry-period=500ms",
+    )
+    with make_operator(scene, tmp_path, *election, server=relay.url) as operator:
+        create(scene, "example")
+        scene.wait_ready()
+        relay.silence()
+        operator.process.wait_ready(lambda: relay.accepted > 2, 30)
+        renewed = renewals(scene)
+        eventually(lambda: renewals(scene) > renewed, 30, "the lease is renewed")
+
+
+def renewals(scene: Scene) -> str:
+    """Return when the lease was renewed."""
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{scene.namespace}"
+    return scene.plane.api("GET", path)["spec"]["renewTime"]
 
 
 @pytest.mark.long

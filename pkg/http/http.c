@@ -3,10 +3,13 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 #include "base/mem.h"
 #include "http/http_impl.h"
+
+#define SILENCE_MS 30000 /* of a call that is cancelled: then it is why, as likely as not */
 
 void *http_must(void *p)
 {
@@ -95,6 +98,7 @@ struct http *http_new(struct event_base *base, const struct http_options *option
 {
 	struct http *http = mem_zalloc(sizeof(*http));
 
+	memset(http->shared, -1, sizeof(http->shared));
 	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
 	http->base = base;
 	http->user_agent = mem_strdup(options->user_agent);
@@ -140,6 +144,7 @@ void http_cancel(struct http_call *call)
 {
 	if (!call || call->stage == HTTP_ENDED)
 		return;
+	http_call_doubt(call, SILENCE_MS);
 	if (!call->http->in_curl) {
 		http_call_free(call);
 		return;

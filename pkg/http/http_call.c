@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #include "base/mem.h"
@@ -16,16 +17,43 @@
 
 /* ---- what libcurl calls while a request runs ---- */
 
+static void replace_shared(struct http *http, int from, int to)
+{
+	size_t i;
+
+	for (i = 0; i < HTTP_SHARED; i++) {
+		if (http->shared[i] != from)
+			continue;
+		http->shared[i] = to;
+		return;
+	}
+}
+
 static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
 {
+	struct http_call *call = ctx;
 	int fd = socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
 	unsigned int lost_ms = LOST_PEER_MS;
 
-	(void)ctx;
 	(void)purpose;
 	if (fd >= 0)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &lost_ms, sizeof(lost_ms));
+	if (fd >= 0 && call->shares)
+		replace_shared(call->http, -1, fd);
 	return fd;
+}
+
+static int on_close(void *ctx, curl_socket_t fd)
+{
+	replace_shared(ctx, fd, -1);
+	return close(fd);
+}
+
+static void note_byte(struct http_call *call)
+{
+	call->last_byte_ms = mono_ms();
+	if (call->shares)
+		call->http->heard_ms = call->last_byte_ms;
 }
 
 /* Called for a name that libcurl's cache does not have. A pinned call's own cache has the name it
@@ -45,7 +73,7 @@ static size_t on_header(char *line, size_t size, size_t len, void *ctx)
 	struct http_call *call = ctx;
 
 	(void)size; /* always 1 */
-	call->last_byte_ms = mono_ms();
+	note_byte(call);
 	if (http_head_line(&call->head, line, len) == 0)
 		return len;
 	call->fault = HTTP_FAULT_TOO_LARGE;
@@ -67,7 +95,7 @@ static size_t on_body(char *data, size_t size, size_t len, void *ctx)
 	(void)size; /* always 1 */
 	if (call->stage == HTTP_DOOMED)
 		return 0;
-	call->last_byte_ms = mono_ms();
+	note_byte(call);
 	if (call->on_data && status_of(call) / 100 == 2)
 		return call->on_data(call->ctx, data, len) == 0 ? len : 0;
 	if (buf_add(&call->body, data, len) == 0)
@@ -81,12 +109,31 @@ static void set_callbacks(struct http_call *call)
 	CURL *easy = call->easy;
 
 	(void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+	(void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
+	/* A connection outlives the call that opened it. */
+	(void)curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+	(void)curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, call->http);
 	(void)curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, on_resolve);
 	(void)curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, call);
 	(void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	(void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
 	(void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	(void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+}
+
+/* ---- a connection in doubt ---- */
+
+void http_call_doubt(const struct http_call *call, int64_t silence_ms)
+{
+	const struct http *http = call->http;
+	size_t i;
+
+	if (!call->shares || http->heard_ms > call->last_byte_ms ||
+	    mono_ms() - call->last_byte_ms < silence_ms)
+		return;
+	for (i = 0; i < HTTP_SHARED; i++)
+		if (http->shared[i] >= 0)
+			(void)shutdown(http->shared[i], SHUT_RDWR);
 }
 
 /* ---- its life ---- */
@@ -111,10 +158,12 @@ static void wait_or_time_out(struct http_call *call)
 {
 	int64_t left_ms = due_ms(call) - mono_ms();
 
-	if (left_ms <= 0)
+	if (left_ms <= 0) {
+		http_call_doubt(call, 0);
 		http_call_finish(call, CURLE_OPERATION_TIMEDOUT);
-	else
+	} else {
 		http_call_arm(call, left_ms < MAX_WAIT_MS ? left_ms : MAX_WAIT_MS);
+	}
 }
 
 static void begin(struct http_call *call)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
 
+#include "base/mono.h"
 #include "http/http_test_world.h"
 
 /* ---- streams ---- */
@@ -117,6 +118,67 @@ static void test_stream_idle(void **state)
 	assert_int_equal(w->out.resp.fault, HTTP_FAULT_TIMEOUT);
 	assert_true(w->out.resp.sent);
 	assert_string_equal(s.text, "one,two");
+}
+
+/* Not HTTP/2, but the same rule: the peer speaks HTTP/1.1 only. */
+
+static void run_past_now(struct world *w)
+{
+	const int64_t now_ms = mono_ms();
+
+	while (mono_ms() == now_ms)
+		(void)event_base_loop(w->base, EVLOOP_NONBLOCK);
+}
+
+/* Begins a stream that is heard twice, then a request that nobody answers. */
+static void begin_silence(struct world *w, struct stream *s, struct outcome *silent)
+{
+	struct http_request req = get_stream(s);
+
+	s->call = http_start(w->http, &req);
+	run_in_two(w, s, "3\r\ntwo\r\n");
+	run_until(w->base, &s->chunks, 2);
+	run_past_now(w);
+	req = get(w);
+	req.timeout_ms = 200;
+	req.ctx = silent;
+	(void)http_start(w->http, &req);
+	run_until(w->base, &w->peer.requests, 2);
+	run_past_now(w);
+}
+
+static void test_silence_ends_what_is_shared(void **state)
+{
+	struct world *w = *state;
+	struct stream s = {.w = w};
+	struct outcome silent = {0};
+	struct http_request req;
+
+	begin_silence(w, &s, &silent);
+	run_until(w->base, &silent.done, 1);
+	assert_int_equal(silent.resp.fault, HTTP_FAULT_TIMEOUT);
+	run_until(w->base, &w->out.done, 1);
+	assert_int_equal(w->out.resp.fault, HTTP_FAULT_CLOSED);
+	w->peer.serve = NULL;
+	w->peer.reply = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+	req = get(w);
+	assert_int_equal(exchange(w, &req)->fault, HTTP_OK);
+}
+
+static void test_silence_of_one_answer_ends_nothing_that_is_heard(void **state)
+{
+	struct world *w = *state;
+	struct stream s = {.w = w};
+	struct outcome silent = {0};
+
+	begin_silence(w, &s, &silent);
+	peer_say(w->peer.conns[0], "5\r\nthree\r\n");
+	run_until(w->base, &s.chunks, 3);
+	run_until(w->base, &silent.done, 1);
+	assert_int_equal(silent.resp.fault, HTTP_FAULT_TIMEOUT);
+	peer_say(w->peer.conns[0], "0\r\n\r\n");
+	run_until(w->base, &w->out.done, 1);
+	assert_int_equal(w->out.resp.fault, HTTP_OK);
 }
 
 static void test_cancel_inside_stream(void **state)
@@ -279,6 +341,8 @@ int main(void)
 		CASE(test_stream_refused),
 		CASE(test_stream_error_body),
 		CASE(test_stream_idle),
+		CASE(test_silence_ends_what_is_shared),
+		CASE(test_silence_of_one_answer_ends_nothing_that_is_heard),
 		CASE(test_cancel_inside_stream),
 		CASE(test_twenty_at_once),
 		CASE(test_connections_are_reused),

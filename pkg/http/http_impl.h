@@ -42,6 +42,8 @@ enum http_stage {
 	HTTP_ENDED,   /* out of libcurl; the owner is being told */
 };
 
+#define HTTP_SHARED 8
+
 struct http {
 	struct event_base *base;
 	CURLM *multi;
@@ -51,6 +53,10 @@ struct http {
 	bool http1;
 	bool no_proxy;
 	bool in_curl; /* libcurl is on the stack: it must not be entered again */
+	/* Of the connections that HTTP/2 calls share: their sockets, -1 = free place, and when a
+	 * byte last came. */
+	int shared[HTTP_SHARED];
+	int64_t heard_ms;
 };
 
 struct http_call {
@@ -60,6 +66,7 @@ struct http_call {
 	struct event *turn; /* the start, then the deadlines, of this call */
 	CURL *easy;
 	CURLcode setup;	       /* the first option that libcurl refused */
+	bool shares;	       /* its connection with other calls */
 	bool resolving;	       /* a name had to be looked up */
 	enum http_fault fault; /* why we ended it ourselves */
 
@@ -89,6 +96,11 @@ struct http_call *http_call_new(struct http *http, const struct http_request *re
 void http_call_free(struct http_call *call);
 /* Tells the owner, unless on_done is NULL, and frees the call. */
 void http_call_finish(struct http_call *call, CURLcode code);
+/* The call is given up: is it because the connection is dead, though the network does not say so (a
+ * proxy or a paused server acknowledges still)? When nobody has heard a byte since this call did,
+ * or began, and that is at least silence_ms ago, the shared connections are ended. Whoever uses
+ * them learns it at once, and the next call gets a new one; libcurl would use the old for ever. */
+void http_call_doubt(const struct http_call *call, int64_t silence_ms);
 /* Has the call's event run after wait_ms. */
 void http_call_arm(struct http_call *call, int64_t wait_ms);
 

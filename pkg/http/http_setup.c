@@ -184,6 +184,7 @@ static void set_connection(struct http_call *call, const struct http_request *re
 	bool http1 = own || http->http1;
 	int64_t connect_ms = req->connect_timeout_ms ? req->connect_timeout_ms : req->timeout_ms;
 
+	call->shares = !http1;
 	set_long(call, CURLOPT_HTTP_VERSION,
 		 http1 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS);
 	set_long(call, CURLOPT_PIPEWAIT, !http1);
