@@ -75,7 +75,7 @@ unit: $(unit) ## the unit tests of this variant
 	$(Q)hack/run-unit $(unit)
 
 e2e: ## the end-to-end tests alone, on the sanitizer build (PYTEST='-k name' chooses)
-	$(Q)hack/install-deps build test
+	$(Q)hack/install-deps build test image
 	$(remake) SAN=$(asan) pytest
 
 check: ## hold the tree to the rules: format, floors, size, warnings, linters

@@ -31,6 +31,7 @@ Object = dict[str, Any]
 _ISSUER = "https://kubernetes.default.svc.cluster.local"
 _READY_TIMEOUT = 60.0
 _KUBECTL_TIMEOUT = 120.0
+_AUDIT_LINE = 1 << 20
 _CONTENT_TYPES = {"PATCH": "application/merge-patch+json"}
 
 # Every request but the API server's to itself, without its body: Secrets pass here.
@@ -392,7 +393,14 @@ class ControlPlane(Cluster):
 
     def audit_mark(self) -> int:
         """Return the present end of the audit log, for audit(since=...)."""
-        return self.audit_log.stat().st_size if self.audit_log.exists() else 0
+        if not self.audit_log.exists():
+            return 0
+        with self.audit_log.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            start = max(0, size - _AUDIT_LINE)
+            log.seek(start)
+            # Behind the last whole line: the next one may be half written.
+            return start + log.read(size - start).rfind(b"\n") + 1
 
     def audit(self, since: int = 0, user: str | None = None, **fields: str) -> list[Object]:
         """Return the audit events after a mark, oldest first, one for each request.

@@ -199,7 +199,9 @@ def test_process_that_fails_shows_its_log(tmp_path: Path) -> None:
 def test_process_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     code = (
         "import sys, time, pathlib; from e2e.process import Process\n"
-        "p = Process('sleep', ['sleep', '60'], pathlib.Path(sys.argv[1])); p.start()\n"
+        "log = pathlib.Path(sys.argv[1])\n"
+        "p = Process('sleep', ['sh', '-c', 'echo up; exec sleep 60'], log); p.start()\n"
+        "p.wait_ready(lambda: 'up' in p.log_tail(), 10)\n"
         "print(p.pid, flush=True); time.sleep(60)\n"
     )
     parent = subprocess.Popen(

@@ -225,6 +225,23 @@ def test_account_in_hand_is_stored_after_the_lease_was_lost(stack: ExitStack, sc
     assert uncertain(scene) == 0
 
 
+def test_first_signal_after_the_lease_was_lost_cuts_no_store_short(
+    stack: ExitStack, scene: Scene
+) -> None:
+    first, _ = start(stack, scene)
+    hold_one(scene)
+    with scene.plane.apiserver_paused():
+        first.wait_log("the Lease is lost; ending")
+        first.process.signal(signal.SIGTERM)
+        first.wait_log("signal=SIGTERM")
+        scene.server.release()
+        first.wait_log("msg=registered")
+    assert first.process.wait(30) == 1
+    scene.wait_ready()
+    assert len(scene.server.accounts()) == 1
+    assert uncertain(scene) == 0
+
+
 def test_nothing_is_begun_after_the_lease_was_lost(stack: ExitStack, scene: Scene) -> None:
     first, second = start(stack, scene)
     hold_one(scene)

@@ -33,7 +33,7 @@
 #define TIDY_EVERY_S	  3
 #define TIDY_REST_S	  0.02	 /* CPU used since the last look, at most */
 #define TIDY_WORK_S	  0.05	 /* CPU used since memory was last tidied, at least */
-#define WATCH_MAX_SILENCE 900000 /* three watches' lives: something is deaf */
+#define WATCH_MAX_SILENCE 900000 /* longer than any watch lives: something is deaf */
 
 struct app {
 	struct flags flags;
@@ -54,7 +54,7 @@ struct app {
 	struct event *tidy_timer;
 	double tidy_seen_s; /* CPU used, when last looked at */
 	double tidied_s;    /* and when last tidied */
-	bool ending;
+	bool signalled;
 	int exit_code;
 };
 
@@ -98,8 +98,9 @@ static void on_drained(void *ctx)
 
 static void end(struct app *app, int exit_code)
 {
-	app->ending = true;
-	app->exit_code = exit_code;
+	/* A lost lease stays the reason, whatever comes after it. */
+	if (app->exit_code == EXIT_SUCCESS)
+		app->exit_code = exit_code;
 	controller_drain(app->controller, on_drained, app);
 }
 
@@ -108,10 +109,11 @@ static void on_signal(evutil_socket_t fd, short what, void *ctx)
 	struct app *app = ctx;
 
 	(void)what;
-	if (app->ending) {
+	if (app->signalled) {
 		log_warn("second signal, ending at once", NULL);
 		_exit(EXIT_FAILURE);
 	}
+	app->signalled = true;
 	log_info("ending", "signal", fd == SIGTERM ? "SIGTERM" : "SIGINT", NULL);
 	end(app, EXIT_SUCCESS);
 }

@@ -84,11 +84,11 @@ static void act_event(struct record *record, const struct plan_view *view)
 void act_count_orphans(struct record *record, unsigned int count)
 {
 	metrics_add(record->controller->metrics.orphaned, NULL, count);
-	log_warn("an account may be orphaned: the outcome of a registration is unknown",
-		 "namespace", record->namespace, "name", record->name, NULL);
+	log_warn("an account may be orphaned", "namespace", record->namespace, "name", record->name,
+		 NULL);
 	emit(record, record_object(record), true, "AccountPossiblyOrphaned",
-	     "the outcome of an earlier registration is unknown; the acme-dns server may keep an "
-	     "account that nobody uses");
+	     "the outcome of a registration is unknown, or its account could not be used; the "
+	     "acme-dns server may keep an account that nobody uses");
 }
 
 /* ---- the status patch ---- */
@@ -358,12 +358,13 @@ void act_pass(void *ctx, const char *uid)
 {
 	struct controller *controller = ctx;
 	struct record *record = record_find(controller, uid);
+	bool urgent = record && record_has_account(record);
 
 	if (!record)
 		workq_forget(controller->queue, uid);
-	if (!record || is_behind(record, record_object(record))) {
+	if (!record || (!urgent && is_behind(record, record_object(record)))) {
 		workq_done(controller->queue, uid);
-	} else if (is_restless(record)) {
+	} else if (is_restless(record) && !urgent) {
 		workq_add_backoff(controller->queue, uid);
 		workq_done(controller->queue, uid);
 	} else {

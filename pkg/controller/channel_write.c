@@ -25,16 +25,6 @@
 
 /* ---- the edits ---- */
 
-static bool has_account_in_hand(const struct record *record)
-{
-	size_t i;
-
-	for (i = 0; record->memory && i < PLAN_WORKS; i++)
-		if (record->memory->works[i].state == PLAN_WORK_IN_HAND)
-			return true;
-	return false;
-}
-
 static unsigned int count_claims(const struct plan_edit *edit)
 {
 	unsigned int count = 0;
@@ -56,7 +46,7 @@ static void edit_for(struct channel *channel, struct record *record, struct ledg
 	/* A document that cannot be read is told by the next pass. */
 	if (!ledger || ledger_use(ledger, record->secret_key, &err))
 		return;
-	if (channel->piecewise && has_account_in_hand(record))
+	if (channel->piecewise && record_has_account(record))
 		view.leading = false; /* its stores alone */
 	record->edit = mem_zalloc(sizeof(*record->edit));
 	plan_edit(&view, record_memory(record), ledger, record->edit);
@@ -70,7 +60,7 @@ static struct record *first_with_store(struct record *waiting)
 
 	DL_FOREACH2(waiting, record, stage_next)
 	{
-		if (has_account_in_hand(record))
+		if (record_has_account(record))
 			return record;
 	}
 	return waiting;
@@ -176,7 +166,7 @@ static bool can_divide(const struct channel *channel)
 {
 	const struct record *first = channel->stages[RECORD_WRITING];
 
-	return !channel->piecewise && (first->stage_next || has_account_in_hand(first));
+	return !channel->piecewise && (first->stage_next || record_has_account(first));
 }
 
 static void write_failed(struct channel *channel, const json_t *status, const struct err *err)

@@ -16,6 +16,7 @@
 #define BACKOFF_MOST_MS	  300000
 #define DRAIN_MS	  20000
 #define DRAIN_LOOK_MS	  50
+#define API_ADDRS_RETRY_S 5
 #define API_ADDRS_AGAIN_S 60
 
 static const struct kube_resource registrations = {API_GROUP, API_VERSION, API_PLURAL};
@@ -25,7 +26,7 @@ static const struct kube_resource registrations = {API_GROUP, API_VERSION, API_P
 static void on_api_addrs(void *ctx, const struct resolve_answer *answer, const struct err *err)
 {
 	struct controller *controller = ctx;
-	const struct timeval again = {.tv_sec = API_ADDRS_AGAIN_S};
+	const struct timeval again = {.tv_sec = err ? API_ADDRS_RETRY_S : API_ADDRS_AGAIN_S};
 
 	controller->api_call = NULL;
 	if (!err) {
@@ -211,7 +212,14 @@ struct controller *controller_new(const struct controller_options *options, stru
 		.metrics = options->metrics,
 	};
 	const struct resolve_options resolve = {0};
+	struct url url;
 
+	if (url_parse(options->api_server, &url, err)) {
+		(void)err_set(err, ERR_INVALID, 0, "the API server's URL %s is not a plain one",
+			      options->api_server);
+		free(controller);
+		return NULL;
+	}
 	controller->options = *options;
 	if (!options->drain_ms)
 		controller->options.drain_ms = DRAIN_MS;

@@ -213,6 +213,28 @@ static void test_refused_hosts(void **state)
 	}
 }
 
+/* Whether an address is the API server's cannot be told while those are not known. */
+static void test_the_api_server_has_no_address(void **state)
+{
+	struct world *w = *state;
+
+	w->options.api_server = "http://no.onion";
+	world_start(w);
+	given(w, "a", "s", "[\"a.example.org\"]");
+	UNTIL(w, has_reason(w, "a", "Registered", "ServerUnavailable"));
+	assert_int_equal(w->peer.posts, 0);
+}
+
+static void test_the_api_server_has_no_url(void **state)
+{
+	struct world *w = *state;
+	struct err err;
+
+	w->options.api_server = "https://api/%zz";
+	assert_null(controller_new(&w->options, &err));
+	assert_int_equal(err.kind, ERR_INVALID);
+}
+
 static void test_an_ipv6_host(void **state)
 {
 	struct world *w = *state;
@@ -237,6 +259,8 @@ int main(void)
 		CASE(test_another_host_during_a_claim),
 		CASE(test_another_host_during_the_write_of_a_claim),
 		CASE(test_refused_hosts),
+		CASE(test_the_api_server_has_no_address),
+		CASE(test_the_api_server_has_no_url),
 		CASE(test_an_ipv6_host),
 	};
 

@@ -113,6 +113,8 @@ struct plan_memory *record_memory(struct record *record);
 void record_rest(struct record *record);
 void record_view(struct record *record, struct plan_view *ret_view);
 bool record_is_unfinished(const struct record *record);
+/* An account that is not stored yet: nothing may hold it up. */
+bool record_has_account(const struct record *record);
 /* An exclusive act has ended: the memory rests if it can, and the key runs again. */
 void record_done(struct record *record);
 
@@ -163,7 +165,8 @@ struct snapshot {
 
 void snapshot_set(struct snapshot *snapshot, const json_t *secret, int64_t as_of_ms);
 void snapshot_set_absent(struct snapshot *snapshot, int64_t as_of_ms);
-void snapshot_drop(struct snapshot *snapshot); /* keeps rv, forgets the rest */
+void snapshot_drop(
+	struct snapshot *snapshot); /* the contents go; what else it says is of the last reading */
 /* Metadata and the values that a ledger changed, as a create or a merge patch. Owned by the caller.
  */
 json_t *snapshot_body(const struct snapshot *snapshot, const char *namespace, const char *name,

@@ -301,6 +301,12 @@ static void on_resolved(void *ctx, const struct resolve_answer *answer, const st
 		wake_waiting(host);
 		return;
 	}
+	if (!host->controller->api_addrs_len) {
+		set_failed(host,
+			   "the API server's addresses, which are refused, are not known yet");
+		wake_waiting(host);
+		return;
+	}
 	judge(host, answer, &refusal);
 	if (host->pin) {
 		host->failed_ms = FAILED_MS;

@@ -111,6 +111,16 @@ bool record_is_unfinished(const struct record *record)
 	return record->memory && plan_unfinished(record->memory) > 0;
 }
 
+bool record_has_account(const struct record *record)
+{
+	size_t i;
+
+	for (i = 0; record->memory && i < PLAN_WORKS; i++)
+		if (record->memory->works[i].state == PLAN_WORK_IN_HAND)
+			return true;
+	return false;
+}
+
 void record_view(struct record *record, struct plan_view *ret_view)
 {
 	struct controller *controller = record->controller;

@@ -215,7 +215,7 @@ enum plan_outcome { PLAN_WRITTEN, PLAN_WRITE_REFUSED, PLAN_WRITE_UNKNOWN };
 struct plan_written {
 	enum plan_outcome outcome;
 	int64_t sent_ms; /* when the first write with these claims was sent */
-	/* REFUSED: SecretDenied, SecretImmutable, SecretTooLarge, NamespaceTerminating;
+	/* REFUSED: SecretDenied, SecretTooLarge, NamespaceTerminating;
 	 * UNKNOWN: SecretUnavailable */
 	enum api_reason reason;
 };

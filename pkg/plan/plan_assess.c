@@ -10,7 +10,8 @@ enum api_reason plan_secret_problem(const struct plan_view *view)
 {
 	const struct plan_secret *secret = &view->secret;
 
-	if (secret->state != PLAN_SECRET_PRESENT)
+	if (secret->state == PLAN_SECRET_UNREAD ||
+	    (secret->state == PLAN_SECRET_ABSENT && secret->ledger))
 		return API_REASON_OTHER;
 	if (!secret->opaque)
 		return API_REASON_SECRET_NOT_ADOPTED;

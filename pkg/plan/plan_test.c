@@ -114,6 +114,8 @@ static const struct row readings[] = {
 	 .ready = API_REASON_SECRET_NOT_ADOPTED},
 	{"unparsable", ON(unparsable), .want = PLAN_PATCH_STATUS,
 	 .ready = API_REASON_SECRET_UNPARSABLE},
+	{"not there, and the key is none", ON(absent, unparsable), .want = PLAN_PATCH_STATUS,
+	 .ready = API_REASON_SECRET_UNPARSABLE},
 	{"nobody's and empty", .accounts = "{}", .want = PLAN_PATCH_STATUS,
 	 .ready = API_REASON_SECRET_NOT_ADOPTED},
 	{"the same with the annotation", ON(adoptable), .accounts = "{}", .want = PLAN_EDIT_SECRET,
