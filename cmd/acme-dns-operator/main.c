@@ -401,11 +401,11 @@ static void loop(struct app *app)
 	}
 }
 
-/* What is large lives shortly here: pages of a list, memories in use. Given a mapping of its own it
- * leaves no holes among what stays. */
+/* What is large lives shortly here: pages of a list, memories and edits in use. Given a mapping of
+ * its own it leaves no holes among what stays. */
 static void tune_malloc(void)
 {
-	(void)mallopt(M_MMAP_THRESHOLD, 32 * 1024);
+	(void)mallopt(M_MMAP_THRESHOLD, 16 * 1024);
 	(void)mallopt(M_TRIM_THRESHOLD, 64 * 1024);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/api_impl.h"
+#include "base/intern.h"
 #include "base/mem.h"
 #include "base/mono.h"
 #include "jv/jv.h"
@@ -63,7 +64,7 @@ static void decode_condition(const json_t *item, struct api_status *status)
 		.present = true,
 		.status = value_of(jv_str(item, "status")),
 		.reason = reason_of(jv_str(item, "reason")),
-		.message = mem_strdup(jv_str(item, "message")),
+		.message = intern_get(jv_str(item, "message")),
 		.observed_generation = jv_int(item, "observedGeneration", 0),
 		.transition_s = mono_parse_rfc3339(jv_str(item, "lastTransitionTime")),
 	};

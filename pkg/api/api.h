@@ -102,7 +102,7 @@ struct api_condition {
 	bool present;
 	enum api_status_value status;
 	enum api_reason reason;
-	char *message; /* at most 32768 in the schema; ours are short */
+	const char *message; /* interned, see base/intern.h */
 	int64_t observed_generation;
 	int64_t transition_s; /* lastTransitionTime, seconds since 1970 */
 };
@@ -151,6 +151,9 @@ void api_status_donep(struct api_status *status);
 /* Sets one condition; the message (valid UTF-8) is copied. */
 void api_status_set(struct api_status *status, enum api_type type, enum api_status_value value,
 		    enum api_reason reason, const char *message);
+/* Takes one condition over as it is in have, its observedGeneration and time too: they say of which
+ * spec and since when it was true. */
+void api_status_keep(struct api_status *status, enum api_type type, const struct api_status *have);
 void api_status_add_record(struct api_status *status, const char *domain, const char *value);
 
 /* True when nothing but times differs. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/intern.h"
 #include "base/mem.h"
 #include "base/mono.h"
 #include "jv/jv.h"
@@ -74,7 +75,7 @@ void api_status_done(struct api_status *status)
 	size_t i;
 
 	for (i = 0; i < API_TYPES; i++)
-		free(status->conditions[i].message);
+		intern_put(status->conditions[i].message);
 	for (i = 0; i < status->records_len; i++) {
 		free(status->records[i].domain);
 		free(status->records[i].value);
@@ -93,14 +94,24 @@ void api_status_set(struct api_status *status, enum api_type type, enum api_stat
 {
 	struct api_condition *condition = &status->conditions[type];
 
-	free(condition->message);
+	message = intern_get(message);
+	intern_put(condition->message);
 	*condition = (struct api_condition){
 		.present = true,
 		.status = value,
 		.reason = reason,
-		.message = mem_strdup(message),
+		.message = message,
 		.observed_generation = status->observed_generation,
 	};
+}
+
+void api_status_keep(struct api_status *status, enum api_type type, const struct api_status *have)
+{
+	const char *message = intern_get(have->conditions[type].message);
+
+	intern_put(status->conditions[type].message);
+	status->conditions[type] = have->conditions[type];
+	status->conditions[type].message = message;
 }
 
 void api_status_add_record(struct api_status *status, const char *domain, const char *value)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/api_test_decode.h"
+#include "base/intern.h"
 
 static void test_names(void **state)
 {
@@ -135,7 +136,8 @@ static void vary(struct api_status *status, int way)
 		ready->reason = API_REASON_OTHER;
 		break;
 	case 3:
-		set_text(&ready->message, "finer");
+		intern_put(ready->message);
+		ready->message = intern_get("finer");
 		break;
 	case 4:
 		ready->observed_generation = 4;

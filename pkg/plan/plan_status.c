@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "plan/plan_impl.h"
 
 #define MESSAGE_LEN 512
@@ -272,16 +271,11 @@ void plan_status_visit(const struct api_registration *object, struct api_status 
 
 	api_status_init(ret_status, object->generation);
 	for (i = 0; i < API_TYPES; i++) {
-		struct api_condition *condition = &ret_status->conditions[i];
-
-		if (have->conditions[i].present) {
-			/* Its observedGeneration stays too: it says of which spec it was true. */
-			*condition = have->conditions[i];
-			condition->message = mem_strdup(have->conditions[i].message);
-		} else {
+		if (have->conditions[i].present)
+			api_status_keep(ret_status, (enum api_type)i, have);
+		else
 			api_status_set(ret_status, (enum api_type)i, API_UNKNOWN,
 				       API_REASON_REGISTERING, message);
-		}
 	}
 	api_status_set(ret_status, API_RECONCILING, API_TRUE, API_REASON_PROGRESSING, message);
 	ret_status->conditions[API_STALLED].present = false;
