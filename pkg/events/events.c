@@ -29,7 +29,7 @@ struct item {
 	const char *verb;
 	char *namespace;
 	char *event_name;
-	json_t *body;
+	char *body; /* a thousand may wait: as text each is one piece of memory, not forty */
 	int retries;
 	struct item *prev, *next;
 };
@@ -137,7 +137,7 @@ static void free_item(struct item *item)
 {
 	free(item->namespace);
 	free(item->event_name);
-	json_decref(item->body);
+	free(item->body);
 	free(item);
 }
 
@@ -179,8 +179,9 @@ static void send_first(struct events *events)
 	req.verb = item->verb;
 	req.namespace = item->namespace;
 	req.name = strcmp(item->verb, "create") == 0 ? NULL : item->event_name;
-	req.body = item->body;
+	req.body = json_loads(item->body, 0, NULL);
 	events->call = kube_start(events->kube, &req);
+	json_decref(req.body);
 }
 
 static bool is_worth_a_retry(const struct err *err)
@@ -252,7 +253,9 @@ static bool enqueue(struct events *events, const char *verb, const char *namespa
 	item->verb = verb;
 	item->namespace = mem_strdup(namespace);
 	item->event_name = mem_strdup(event_name);
-	item->body = body;
+	item->body = json_dumps(body, JSON_COMPACT);
+	assert(item->body);
+	json_decref(body);
 	DL_APPEND(events->queue, item);
 	events->queue_len++;
 	return true;
