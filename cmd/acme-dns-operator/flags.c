@@ -40,11 +40,13 @@ struct flag_text {
 
 static const struct flag_text texts[] = {
 	{FLAG_KUBECONFIG, "kubeconfig", "FILE",
-	 "how to reach the API server (default: $KUBECONFIG, in-cluster, ~/.kube/config)"},
+	 "how to reach the API server (default: $KUBECONFIG, in-cluster, ~/.kube/config); one "
+	 "file, "
+	 "with a token or a client certificate"},
 	{FLAG_NAMESPACES, "watch-namespaces", "A,B", "only these namespaces (default: all)"},
 	{FLAG_LEADER_ELECT, "leader-elect", NULL, "act only while holding the Lease"},
 	{FLAG_LEASE_NAMESPACE, "leader-election-namespace", "NAME",
-	 "of the Lease (default: the operator's own)"},
+	 "of the Lease (default: the operator's own; outside a cluster the kubeconfig's)"},
 	{FLAG_LEASE_ID, "leader-election-id", "NAME", "of the Lease (default: acme-dns-operator)"},
 	{FLAG_LEASE_DURATION, "leader-election-lease-duration", "TIME",
 	 "after which others may take a Lease that is not renewed (default: 15s)"},
@@ -52,8 +54,8 @@ static const struct flag_text texts[] = {
 	 "after which the leader gives up renewing, and ends (default: 10s)"},
 	{FLAG_RETRY_PERIOD, "leader-election-retry-period", "TIME",
 	 "between tries to get or renew the Lease (default: 2s)"},
-	{FLAG_METRICS, "metrics-bind-address", "[HOST]:PORT", "of /metrics; 0 = off (default: 0)"},
-	{FLAG_PROBES, "health-probe-bind-address", "[HOST]:PORT",
+	{FLAG_METRICS, "metrics-bind-address", "[IP]:PORT", "of /metrics; 0 = off (default: 0)"},
+	{FLAG_PROBES, "health-probe-bind-address", "[IP]:PORT",
 	 "of /healthz and /readyz; 0 = off (default: :8081)"},
 	{FLAG_ALLOW_ADDRESS, "allow-address", "CIDR",
 	 "acme-dns servers may have these addresses though they are loopback, link-local and the "
@@ -132,8 +134,8 @@ static int set_duration(int64_t *ms, const char *flag, int64_t least_ms, struct 
 	*ms = parse_duration_ms(optarg);
 	if (*ms < least_ms)
 		return err_set(err, ERR_INVALID, 0,
-			       "--%s %s: write a time like 15s, 500ms or 1m30s, %lld ms or more",
-			       flag, optarg, (long long)least_ms);
+			       "--%s %s: write a time like 15s or 1m30s, %lld ms or more", flag,
+			       optarg, (long long)least_ms);
 	return 0;
 }
 

@@ -24,6 +24,13 @@ int64_t mono_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+int64_t mono_us(void)
+{
+	struct timespec ts = read_clock(CLOCK_BOOTTIME);
+
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
 int64_t mono_wall_us(void)
 {
 	struct timespec ts = read_clock(CLOCK_REALTIME);

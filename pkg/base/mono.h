@@ -13,6 +13,7 @@
 #define MONO_RFC3339_LEN sizeof("2026-11-24T10:00:00.000000Z")
 
 int64_t mono_ms(void);	    /* milliseconds since some start; read fresh at each call */
+int64_t mono_us(void);	    /* the same clock, for what takes less than one */
 int64_t mono_wall_us(void); /* microseconds since 1970, UTC */
 
 /* RFC 3339 in UTC: seconds as metav1.Time prints them, microseconds as metav1.MicroTime. */

@@ -37,13 +37,13 @@ static void count_result(struct controller *controller, const char *result)
 	metrics_add(controller->metrics.reconciles, by_result, 1);
 }
 
-static void count_pass(struct controller *controller, int64_t began_ms)
+static void count_pass(struct controller *controller, int64_t began_us)
 {
 	const char *const by_name[] = {CONTROLLER_NAME};
 
 	count_result(controller, "success");
 	metrics_observe(controller->metrics.reconcile_time, by_name,
-			(double)(mono_ms() - began_ms) / 1000);
+			(double)(mono_us() - began_us) / 1e6);
 }
 
 /* ---- events ---- */
@@ -337,6 +337,7 @@ static bool is_restless(struct record *record)
 static void pass(struct record *record)
 {
 	struct controller *controller = record->controller;
+	int64_t began_us = mono_us();
 	struct plan_action action;
 	struct plan_view view;
 
@@ -351,7 +352,7 @@ static void pass(struct record *record)
 	record_rest(record);
 	act(record, &view, &action);
 	plan_action_done(&action);
-	count_pass(controller, view.now_ms);
+	count_pass(controller, began_us);
 }
 
 void act_pass(void *ctx, const char *uid)

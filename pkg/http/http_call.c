@@ -292,7 +292,9 @@ void http_call_finish(struct http_call *call, CURLcode code)
 	};
 
 	(void)snprintf(resp.detail, sizeof(resp.detail), "%.127s",
-		       call->error[0] ? call->error : curl_easy_strerror(code));
+		       call->error[0]	  ? call->error
+		       : code != CURLE_OK ? curl_easy_strerror(code)
+					  : "");
 	detach(call);
 	if (call->on_done)
 		call->on_done(call->ctx, &resp);

@@ -54,16 +54,33 @@ struct obstacle {
 /* The first that applies is told. */
 static const struct obstacle obstacles[] = {
 	{NEED_CONFLICT, API_REASON_DOMAIN_CONFLICT,
-	 "belongs to another AcmeDnsRegistration that uses this Secret; remove it from one of "
-	 "them"},
+	 "which uses this Secret too; remove the domain from one of them"},
 	{NEED_HOST, API_REASON_HOST_CHANGED,
 	 "has its account at another host than spec.host; set spec.host back"},
 	{NEED_MISSING, API_REASON_ACCOUNT_MISSING,
 	 "had an account, and its entry is gone from the Secret; put it back from a backup"},
 	{NEED_INCOMPLETE, API_REASON_ACCOUNT_INCOMPLETE,
 	 "has an entry in the Secret without username, password, subdomain or fulldomain; "
-	 "complete or remove it"},
+	 "complete it from a backup"},
 };
+
+/* The names of the domain and, of two objects that want it, the other one. */
+static void name_domain(const struct plan_view *view, const struct obstacle *obstacle, int first,
+			struct verdict *v)
+{
+	const char *domain = view->object->spec.domains[first];
+	struct ledger_entry entry;
+
+	if (obstacle->need != NEED_CONFLICT) {
+		(void)snprintf(v->message, sizeof(v->message), "%s %s", domain, obstacle->what);
+		return;
+	}
+	ledger_look(view->secret.ledger, view->secret.key, domain, &entry);
+	(void)snprintf(v->message, sizeof(v->message),
+		       "%s belongs to the AcmeDnsRegistration %s, %s", domain,
+		       dnsname_is_hostname(entry.owner_name) ? entry.owner_name : "of another name",
+		       obstacle->what);
+}
 
 static struct verdict registering(const struct plan_view *view, const struct plan_memory *memory,
 				  const struct plan_assessment *a)
@@ -102,8 +119,7 @@ static struct verdict registered(const struct plan_view *view, const struct plan
 		if (first < 0)
 			continue;
 		v = verdict(API_FALSE, obstacles[i].reason, "");
-		(void)snprintf(v.message, sizeof(v.message), "%s %s",
-			       view->object->spec.domains[first], obstacles[i].what);
+		name_domain(view, &obstacles[i], first, &v);
 		return v;
 	}
 	if (is_complete(view, a))
@@ -125,9 +141,11 @@ static const char *secret_message(const struct plan_view *view, enum api_reason 
 		return view->secret.opaque
 			       ? "the Secret was not made by this operator and holds no account; "
 				 "annotate it with " API_ANNOTATION_ADOPT "=true to let it be used"
-			       : "the Secret is not of type Opaque; use another name";
+			       : "the Secret is not of type Opaque; name another one in a new "
+				 "object";
 	case API_REASON_SECRET_TOO_LARGE:
-		return "the Secret would pass 1 MiB; use another Secret for some of the domains";
+		return "the Secret would pass 1 MiB; move some of the domains to a new object with "
+		       "another Secret";
 	case API_REASON_SECRET_DENIED:
 		return "the API server denies access to the Secret; check the operator's RBAC, "
 		       "quotas and admission policies";
@@ -172,11 +190,12 @@ static struct verdict secret_ready(const struct plan_view *view, const struct pl
 	if (trouble != API_REASON_OTHER)
 		return verdict(API_FALSE, trouble, secret_message(view, trouble));
 	if (!a)
-		return verdict(API_UNKNOWN, API_REASON_REGISTERING, "the Secret was not read yet");
+		return verdict(API_UNKNOWN, API_REASON_REGISTERING,
+			       "the Secret is not looked at yet, see Registered");
 	if (is_complete(view, a))
 		return verdict(API_TRUE, API_REASON_STORED, "the Secret holds every account");
 	return verdict(API_UNKNOWN, API_REASON_REGISTERING,
-		       "the Secret does not hold every account yet");
+		       "the Secret does not hold every account at spec.host yet, see Registered");
 }
 
 /* ---- the summary ---- */
@@ -218,7 +237,7 @@ static void set_unknown(struct api_status *status)
 	api_status_set(status, API_CREDENTIALS_VALID, API_UNKNOWN, API_REASON_PROBE_UNSUPPORTED,
 		       "this version does not probe credentials");
 	api_status_set(status, API_CNAME_READY, API_UNKNOWN, API_REASON_VERIFICATION_DISABLED,
-		       "this version does not look the CNAME up");
+		       "this version neither looks the CNAME up nor has external-dns make it");
 }
 
 /* ---- records ---- */
