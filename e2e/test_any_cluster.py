@@ -104,7 +104,7 @@ def test_shared_means_one_account(place: Place) -> None:
 
 
 def test_what_is_not_supported_is_said(place: Place) -> None:
-    place.apply("example.com", suspend=True)
+    place.apply("example.com", secretTemplate={"labels": {"mine": "yes"}})
     place.cluster.wait("adr", "example", "condition=Stalled", place.namespace)
     conditions = place.cluster.get("adr", "example", place.namespace)["status"]["conditions"]
     assert "UnsupportedField" in {each["reason"] for each in conditions}

@@ -312,7 +312,6 @@ UNSUPPORTED: dict[str, Any] = {
     "caBundleRef": {"name": "ca", "key": "ca.crt"},
     "secretTemplate": {"labels": {"mine": "yes"}},
     "deletionPolicy": "Delete",
-    "suspend": True,
 }
 
 
@@ -346,10 +345,10 @@ def test_unsupported_act_is_told_and_nothing_is_done(scene: Scene, act: str) -> 
 def test_unsupported_field_on_a_registered_object_keeps_what_it_has(scene: Scene) -> None:
     obj = scene.register("example.com")
     secret = scene.secret()
-    scene.change(suspend=True)
+    scene.change(secretTemplate={"labels": {"mine": "yes"}})
     assert records(stalls(scene, "UnsupportedField", "Registered")) == records(obj)
     assert scene.secret() == secret
-    scene.change(suspend=False)
+    scene.change(secretTemplate=None)
     scene.wait_ready()
     assert len(scene.posts()) == 1
 

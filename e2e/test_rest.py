@@ -73,9 +73,12 @@ def settle_stalled(scene: Scene) -> dict[str, str]:
         "incomplete": "AccountIncomplete",
         "elsewhere": "HostChanged",
         "inside": "HostAddressRefused",
-        "suspended": "UnsupportedField",
+        "templated": "UnsupportedField",
     }
-    specs: dict[str, Object] = {"inside": {"host": "http://[::1]"}, "suspended": {"suspend": True}}
+    specs: dict[str, Object] = {
+        "inside": {"host": "http://[::1]"},
+        "templated": {"secretTemplate": {"labels": {"mine": "yes"}}},
+    }
     for name in reasons:
         spec = {"host": scene.server.url, "accountSecretRef": secret_ref(name)}
         scene.create(registration(domains=["example.com"], name=name, **spec | specs.get(name, {})))

@@ -41,7 +41,8 @@ struct api_spec {
 	char **allow_from;
 	size_t allow_from_len;
 	enum api_policy policy;
-	/* NULL, or the first thing that this version cannot act on: "spec.suspend: not supported
+	bool suspend; /* act on nothing but deletion */
+	/* NULL, or the first thing that this version cannot act on: "spec.caBundle: not supported
 	 * by this version; remove it". Nothing is registered then. */
 	char *unsupported;
 };
@@ -61,7 +62,8 @@ enum api_type {
 
 /* Why a condition has its status; the names are the API (api_reason_name()). */
 enum api_reason {
-	API_REASON_OTHER, /* one that we do not know: of another version */
+	API_REASON_OTHER,     /* one that we do not know: of another version */
+	API_REASON_SUSPENDED, /* never visited, and Unknown */
 	/* True */
 	API_REASON_READY,
 	API_REASON_REGISTERED_ALL,

@@ -173,6 +173,15 @@ static void decode_policy(const json_t *object, struct api_spec *spec)
 		unsupported(spec, "spec.accountPolicy", "neither PerDomain nor Shared");
 }
 
+static void decode_suspend(const json_t *object, struct api_spec *spec)
+{
+	const json_t *value = jv_get(object, "spec.suspend");
+
+	spec->suspend = json_is_true(value);
+	if (value && !json_is_boolean(value))
+		unsupported(spec, "spec.suspend", "neither true nor false");
+}
+
 /* What the schema knows and this version does not do yet: said, never ignored. */
 static void decode_unsupported(const json_t *object, struct api_spec *spec)
 {
@@ -185,7 +194,6 @@ static void decode_unsupported(const json_t *object, struct api_spec *spec)
 	static const char *const acts[] = {API_GROUP "/rotate", API_GROUP "/probe"};
 	static const char why[] = "not supported by this version; remove it";
 	const json_t *annotations = jv_object(object, "metadata.annotations");
-	const json_t *suspend = jv_get(object, "spec.suspend");
 	const json_t *deletion = jv_get(object, "spec.deletionPolicy");
 	size_t i;
 
@@ -195,8 +203,6 @@ static void decode_unsupported(const json_t *object, struct api_spec *spec)
 	/* An empty list is none, as an empty registrationAuth is. */
 	if (json_array_size(jv_array(object, "spec.registrationAuth.headers")) > 0)
 		unsupported(spec, "spec.registrationAuth.headers", why);
-	if (suspend && !json_is_false(suspend))
-		unsupported(spec, "spec.suspend", why);
 	if (deletion && strcmp(whole_text(deletion), "Retain") != 0)
 		unsupported(spec, "spec.deletionPolicy",
 			    "only Retain is supported by this version");
@@ -212,5 +218,6 @@ void api_spec_decode(const json_t *object, struct api_spec *spec)
 	decode_domains(object, spec);
 	decode_allow_from(object, spec);
 	decode_policy(object, spec);
+	decode_suspend(object, spec);
 	decode_unsupported(object, spec);
 }

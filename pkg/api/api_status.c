@@ -28,6 +28,7 @@ const char *api_reason_name(enum api_reason reason)
 {
 	static const char *const names[API_REASONS] = {
 		[API_REASON_OTHER] = "Other",
+		[API_REASON_SUSPENDED] = "Suspended",
 		[API_REASON_READY] = "Ready",
 		[API_REASON_REGISTERED_ALL] = "Registered",
 		[API_REASON_STORED] = "Stored",

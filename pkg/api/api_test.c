@@ -190,7 +190,6 @@ static const struct {
 	{SPEC(",\"caBundle\":\"\""), "spec.caBundle: "},
 	{SPEC(",\"caBundleRef\":{\"name\":\"a\"}"), "spec.caBundleRef: "},
 	{SPEC(",\"secretTemplate\":{\"labels\":{}}"), "spec.secretTemplate: "},
-	{SPEC(",\"suspend\":true"), "spec.suspend: "},
 	{SPEC(",\"suspend\":\"true\""), "spec.suspend: "},
 	{SPEC(",\"deletionPolicy\":\"Delete\""), "spec.deletionPolicy: "},
 	{SPEC(",\"deletionPolicy\":[]"), "spec.deletionPolicy: "},

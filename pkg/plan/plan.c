@@ -51,6 +51,11 @@ bool plan_may_act(const struct plan_view *view)
 	return view->object && !view->object->deleting && view->leading;
 }
 
+bool plan_may_begin(const struct plan_view *view)
+{
+	return plan_may_act(view) && !view->object->spec.suspend && !view->object->spec.unsupported;
+}
+
 static bool decide(struct plan_action *action, enum plan_what what)
 {
 	action->what = what;
@@ -112,8 +117,7 @@ static bool may_post(const struct plan_view *view, const struct plan_memory *mem
 {
 	int64_t start_within_ms = plan_claim_timeout_s(view) * 1000 - view->register_timeout_ms;
 
-	return plan_may_act(view) && !view->object->spec.unsupported &&
-	       strcmp(work->host, view->object->spec.host) == 0 &&
+	return plan_may_begin(view) && strcmp(work->host, view->object->spec.host) == 0 &&
 	       api_domain_index(&view->object->spec, work->domain) >= 0 &&
 	       view->now_ms - work->claimed_ms <= start_within_ms &&
 	       count_works(memory, PLAN_WORK_IN_HAND) == 0;
@@ -156,14 +160,20 @@ static bool is_visited(const struct api_registration *object)
 }
 
 /* Status says what is so; then the event that tells of it; then there is nothing to do. */
-static bool publish(const struct plan_view *view, const struct plan_memory *memory,
-		    const struct plan_assessment *assessment, struct plan_action *action)
+static bool publish_status(const struct plan_view *view, const struct plan_memory *memory,
+			   struct plan_action *action)
 {
-	plan_status_want(view, memory, assessment, &action->status);
 	if (!api_status_equal(&view->object->status, &action->status))
 		return decide(action, PLAN_PATCH_STATUS);
 	plan_action_done(action);
 	return decide(action, memory->event_due ? PLAN_EMIT_EVENT : PLAN_WAIT);
+}
+
+static bool publish(const struct plan_view *view, const struct plan_memory *memory,
+		    const struct plan_assessment *assessment, struct plan_action *action)
+{
+	plan_status_want(view, memory, assessment, &action->status);
+	return publish_status(view, memory, action);
 }
 
 /* Registrations run, or wait for nothing but a slot: their end will be told, not every step. */
@@ -285,6 +295,11 @@ void plan(const struct plan_view *view, const struct plan_memory *memory,
 		return;
 	if (!plan_may_act(view))
 		return;
+	if (view->object->spec.suspend) {
+		plan_status_suspend(view->object, &ret_action->status);
+		(void)publish_status(view, memory, ret_action);
+		return;
+	}
 	if (!is_visited(view->object)) {
 		(void)visit(view, ret_action);
 		return;

@@ -206,8 +206,7 @@ void plan_edit(const struct plan_view *view, const struct plan_memory *memory,
 	for (i = 0; i < PLAN_WORKS; i++)
 		if (memory->works[i].state == PLAN_WORK_IN_HAND)
 			store(&e, i);
-	if (!plan_may_act(view) || view->object->spec.unsupported ||
-	    memory->visited_generation != view->object->generation)
+	if (!plan_may_begin(view) || memory->visited_generation != view->object->generation)
 		return;
 	plan_assess(view, memory, ledger, &a);
 	for (i = 0; i < view->object->spec.domains_len; i++)

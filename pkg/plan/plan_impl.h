@@ -57,6 +57,8 @@ bool plan_is_writable(const struct plan_view *view);
 
 /* The object is ours to act on. */
 bool plan_may_act(const struct plan_view *view);
+/* And its spec is to be brought about. */
+bool plan_may_begin(const struct plan_view *view);
 /* Claims that may be made now: by needs, free works, slots, and the last failure. */
 unsigned int plan_claims(const struct plan_view *view, const struct plan_memory *memory,
 			 const struct plan_assessment *assessment);
@@ -68,6 +70,8 @@ int64_t plan_claim_timeout_s(const struct plan_view *view);
 bool plan_is_told(const struct plan_failure *failure);
 /* The first patch of a process for a generation: what is known stays, the rest is Unknown. */
 void plan_status_visit(const struct api_registration *object, struct api_status *ret_status);
+/* spec.suspend: the same, and nothing is under way. */
+void plan_status_suspend(const struct api_registration *object, struct api_status *ret_status);
 /* What the user should see. assessment NULL: the documents are not known. */
 void plan_status_want(const struct plan_view *view, const struct plan_memory *memory,
 		      const struct plan_assessment *assessment, struct api_status *ret_status);

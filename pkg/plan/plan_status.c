@@ -282,22 +282,35 @@ void plan_status_want(const struct plan_view *view, const struct plan_memory *me
 		add_record(view, assessment, i, ret_status);
 }
 
-void plan_status_visit(const struct api_registration *object, struct api_status *ret_status)
+/* What was said before stays; what never was is Unknown, for this reason. The observedGeneration of
+ * a condition tells of which spec it was true. */
+static void keep_status(const struct api_registration *object, enum api_reason reason,
+			const char *message, struct api_status *ret_status)
 {
-	static const char message[] = "the operator has seen this generation and acts on it";
 	const struct api_status *have = &object->status;
 	size_t i;
 
 	api_status_init(ret_status, object->generation);
-	for (i = 0; i < API_TYPES; i++) {
+	for (i = 0; i < API_RECONCILING; i++) {
 		if (have->conditions[i].present)
 			api_status_keep(ret_status, (enum api_type)i, have);
 		else
-			api_status_set(ret_status, (enum api_type)i, API_UNKNOWN,
-				       API_REASON_REGISTERING, message);
+			api_status_set(ret_status, (enum api_type)i, API_UNKNOWN, reason, message);
 	}
-	api_status_set(ret_status, API_RECONCILING, API_TRUE, API_REASON_PROGRESSING, message);
-	ret_status->conditions[API_STALLED].present = false;
 	for (i = 0; i < have->records_len; i++)
 		api_status_add_record(ret_status, have->records[i].domain, have->records[i].value);
+}
+
+void plan_status_visit(const struct api_registration *object, struct api_status *ret_status)
+{
+	static const char message[] = "the operator has seen this generation and acts on it";
+
+	keep_status(object, API_REASON_REGISTERING, message, ret_status);
+	api_status_set(ret_status, API_RECONCILING, API_TRUE, API_REASON_PROGRESSING, message);
+}
+
+void plan_status_suspend(const struct api_registration *object, struct api_status *ret_status)
+{
+	keep_status(object, API_REASON_SUSPENDED,
+		    "spec.suspend is true, so nothing was done for this object yet", ret_status);
 }

@@ -189,13 +189,14 @@ static const struct row registered[] = {
 	{"the first obstacle of several", .domains = AB, .accounts = "{'b.test':{}}",
 	 .records = A_OURS, .registered = "False AccountMissing", .secret_ready = REGISTERING,
 	 .ready = "False AccountMissing", .progress = "Stalled AccountMissing", .value = ""},
-	{"not supported", ON(unparsable), .spec = ",'suspend':true", .status = NAMED("a.test"),
+	{"not supported", ON(unparsable), .spec = ",'secretTemplate':{}", .status = NAMED("a.test"),
 	 .registered = "False UnsupportedField", .secret_ready = REGISTERING,
 	 .ready = "False UnsupportedField", .progress = "Stalled UnsupportedField",
-	 .says = "spec.suspend", .value = FULL},
-	{"not supported, and the Secret is not even read", ON(unread), .spec = ",'suspend':true",
-	 .registered = "False UnsupportedField", .secret_ready = REGISTERING,
-	 .ready = "False UnsupportedField", .progress = "Stalled UnsupportedField", .value = ""},
+	 .says = "spec.secretTemplate", .value = FULL},
+	{"not supported, and the Secret is not even read", ON(unread),
+	 .spec = ",'secretTemplate':{}", .registered = "False UnsupportedField",
+	 .secret_ready = REGISTERING, .ready = "False UnsupportedField",
+	 .progress = "Stalled UnsupportedField", .value = ""},
 };
 
 static void test_registered(void **state)

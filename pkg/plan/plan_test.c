@@ -75,6 +75,15 @@ static void two_and_three_hold(struct scene *s)
 	set_owner(s, "uid-3", 0, 3);
 }
 
+static void suspension_said(struct scene *s)
+{
+	struct plan_action action;
+
+	plan(&s->view, &s->memory, &action);
+	api_status_done(&s->object->status);
+	s->object->status = action.status; /* its texts too */
+}
+
 /* ---- rows ---- */
 
 #define NEVER_SEEN    "{'observedGeneration':-1}"
@@ -87,10 +96,18 @@ static const struct row visits[] = {
 	 .ready = API_REASON_REGISTERING},
 	{"a new generation", ON(changed), .want = PLAN_PATCH_STATUS,
 	 .ready = API_REASON_REGISTERING},
-	{"also when nothing is supported", ON(changed), .spec = ",'suspend':true",
+	{"also when nothing is supported", ON(changed), .spec = ",'secretTemplate':{}",
 	 .want = PLAN_PATCH_STATUS, .ready = API_REASON_REGISTERING},
-	{"then what is not supported is told", .spec = ",'suspend':true", .want = PLAN_PATCH_STATUS,
-	 .ready = API_REASON_UNSUPPORTED_FIELD},
+	{"then what is not supported is told", .spec = ",'secretTemplate':{}",
+	 .want = PLAN_PATCH_STATUS, .ready = API_REASON_UNSUPPORTED_FIELD},
+	{"never seen, and suspended", .status = NEVER_SEEN, .spec = ",'suspend':true",
+	 .want = PLAN_PATCH_STATUS, .ready = API_REASON_SUSPENDED},
+	{"suspended on its way", ON(unread), .spec = ",'suspend':true", .want = PLAN_PATCH_STATUS,
+	 .ready = API_REASON_REGISTERING},
+	{"suspended, and it was said", ON(changed, suspension_said), .spec = ",'suspend':true",
+	 .want = PLAN_WAIT},
+	{"suspended, and it is on its way out", ON(deleting), .spec = ",'suspend':true",
+	 .want = PLAN_WAIT},
 	{"no object", ON(gone), .want = PLAN_WAIT},
 	{"an object on its way out", ON(deleting), .want = PLAN_WAIT},
 	{"one who does not lead", ON(not_leading, changed), .want = PLAN_WAIT},
