@@ -111,6 +111,20 @@ static json_t *parse_accounts(const struct ledger_value *value, struct err *err)
 	return ledger_accounts_check(accounts, err) ? NULL : TAKE(accounts);
 }
 
+/* Entries that claims under way are going to retire. */
+static size_t rotations_size(const struct ledger *ledger, const char *key)
+{
+	json_t *records = json_object_get(jv_object(ledger->own, "keys"), key);
+	const char *domain;
+	json_t *record;
+	size_t size = 0;
+
+	json_object_foreach(records, domain, record)
+		if (jv_bool(record, "claim.rotates", false))
+			size += ledger_retired_size(ledger, key, domain);
+	return size;
+}
+
 int ledger_use(struct ledger *ledger, const char *key, struct err *err)
 {
 	const struct ledger_value *value = find_value(ledger, key);
@@ -127,6 +141,7 @@ int ledger_use(struct ledger *ledger, const char *key, struct err *err)
 	ledger->docs = mem_resize(ledger->docs, ledger->docs_len + 1, sizeof(*ledger->docs));
 	ledger->docs[ledger->docs_len++] =
 		(struct ledger_doc){.key = mem_strdup(key), .accounts = accounts};
+	ledger->size_bound += rotations_size(ledger, key);
 	return 0;
 }
 
@@ -205,6 +220,10 @@ void ledger_look(const struct ledger *ledger, const char *key, const char *domai
 		.claim_host = jv_str(record, "claim.host"),
 		.timeout_s = clamp(jv_int(record, "claim.timeoutSeconds", 0), 1, 300),
 		.attempt = jv_int(record, "claim.attempt", 0),
+		.rotates = jv_bool(record, "claim.rotates", false),
+		.rotated = jv_str(record, "rotate"),
+		.next_fulldomain = ledger_account_text(jv_get(record, "next"), "fulldomain"),
+		.next_host = ledger_account_text(jv_get(record, "next"), "server_url"),
 	};
 }
 

@@ -14,10 +14,13 @@
  *	{ "version": 1, "created": true, "owners": { <uid>: <name> },
  *	  "keys": { <key>: { <domain>: { "owner": <uid>, "host": <URL>,
  *	      "origin": "registered" | "adopted", "uncertain": 0,
- *	      "claim": { "nonce", "holder", "owner", "host", "timeoutSeconds", "attempt" } } } } }
+ *	      "claim": { "nonce", "holder", "owner", "host", "timeoutSeconds", "attempt", "rotates"
+ *}, "rotate": <value>, "next": <account>, "retired": { <URL>: <account> } } } } }
  *
  * "claim" is the right to one POST /register, written before it is sent. "uncertain" counts the
- * POSTs of which nobody knows whether they made an account, and the accounts thrown away. Members
+ * POSTs of which nobody knows whether they made an account, and the accounts thrown away. "rotate"
+ * is the rotation last honoured; "next" an account that waits for its turn, "retired" the newest
+ * that was replaced at each host, both as in the public document with their server_url. Members
  * that we do not know are kept; another version is refused.
  */
 
@@ -77,6 +80,11 @@ struct ledger_entry {
 	const char *claim_host;
 	int64_t timeout_s; /* clamped to 1..300 */
 	int64_t attempt;
+	bool rotates; /* its account is to replace the entry */
+	/* rotation */
+	const char *rotated; /* the value last honoured */
+	const char *next_fulldomain;
+	const char *next_host;
 };
 
 void ledger_look(const struct ledger *ledger, const char *key, const char *domain,
@@ -96,6 +104,7 @@ struct ledger_claim {
 	int64_t timeout_s;
 	/* The claim that this one replaces may have made an account: it is counted. */
 	bool after_uncertain;
+	bool rotates; /* the domain has an entry, which the account is to replace */
 };
 
 void ledger_set_created(struct ledger *ledger);
@@ -118,6 +127,27 @@ const char *ledger_next_claimed(const struct ledger *ledger, const char *key, co
 void ledger_share(struct ledger *ledger, const char *key, const char *from, const char *domain);
 /* Counts an account thrown away; ends the claim if it has this nonce. */
 void ledger_discard(struct ledger *ledger, const char *key, const char *domain, const char *nonce);
+
+/* ---- rotation ---- */
+
+/* The entry's allowfrom is this list, in any order. */
+bool ledger_allows(const struct ledger *ledger, const char *key, const char *domain,
+		   char *const *cidrs, size_t len);
+/* An account of the domain is retired at host. */
+bool ledger_is_retired(const struct ledger *ledger, const char *key, const char *domain,
+		       const char *host);
+void ledger_set_rotated(struct ledger *ledger, const char *key, const char *domain,
+			const char *value);
+/* Keeps an account beside the entry, and ends the claim. One that waits there already is retired.
+ */
+void ledger_store_next(struct ledger *ledger, const char *key, const char *domain, const char *host,
+		       const struct acmedns_account *account);
+/* Makes the account at host that waits, or else is retired there, the entry; there must be one. The
+ * entry retires under entry_host. */
+void ledger_switch(struct ledger *ledger, const char *key, const char *domain, const char *host,
+		   const char *entry_host);
+/* The same account at another address: that of the entry, if it names any, and ours. */
+void ledger_rehost(struct ledger *ledger, const char *key, const char *domain, const char *host);
 
 /* ---- the result ---- */
 

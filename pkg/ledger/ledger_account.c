@@ -24,8 +24,7 @@ static bool go_equal(const char *text, const char *name)
 	return !*text;
 }
 
-/* The last field of that name that is not null. */
-static json_t *account_field(json_t *entry, const char *name)
+json_t *ledger_account_field(json_t *entry, const char *name)
 {
 	json_t *found = NULL;
 	const char *key;
@@ -39,7 +38,7 @@ static json_t *account_field(json_t *entry, const char *name)
 
 const char *ledger_account_text(json_t *entry, const char *name)
 {
-	const json_t *field = account_field(entry, name);
+	const json_t *field = ledger_account_field(entry, name);
 	const char *text = json_string_value(field);
 
 	return text && strlen(text) == json_string_length(field) ? text : "";
@@ -114,4 +113,16 @@ json_t *ledger_account_json(const struct acmedns_account *account, const char *s
 	jv_set(entry, "allowfrom", allowfrom_json(account->allowfrom));
 	jv_set_str(entry, "server_url", server_url);
 	return entry;
+}
+
+void ledger_account_set_url(json_t *entry, const char *server_url)
+{
+	const char *key;
+	json_t *value;
+	void *next;
+
+	json_object_foreach_safe(entry, next, key, value)
+		if (go_equal(key, "server_url"))
+			(void)json_object_del(entry, key);
+	jv_set_str(entry, "server_url", server_url);
 }

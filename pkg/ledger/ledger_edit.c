@@ -7,7 +7,7 @@
 
 /* ---- every change goes through these ---- */
 
-/* The value is stolen. What it replaces is not taken off the size: a bound may be too large. */
+/* What the value replaces is not taken off the size: a bound may be too large. */
 static void put(struct ledger *ledger, bool *changed, json_t *object, const char *key,
 		json_t *value)
 {
@@ -22,12 +22,12 @@ static void put(struct ledger *ledger, bool *changed, json_t *object, const char
 	*changed = true;
 }
 
-static void put_own(struct ledger *ledger, json_t *object, const char *key, json_t *value)
+void ledger_put_own(struct ledger *ledger, json_t *object, const char *key, json_t *value)
 {
 	put(ledger, &ledger->own_changed, object, key, value);
 }
 
-static void drop_own(struct ledger *ledger, json_t *object, const char *key)
+void ledger_drop_own(struct ledger *ledger, json_t *object, const char *key)
 {
 	if (!json_object_del(object, key))
 		ledger->own_changed = true;
@@ -35,19 +35,18 @@ static void drop_own(struct ledger *ledger, json_t *object, const char *key)
 
 /* ---- our records ---- */
 
-/* The object under a key of ours, made if absent; any other type was refused on opening. */
-static json_t *ensure_own(struct ledger *ledger, json_t *object, const char *key)
+json_t *ledger_ensure_own(struct ledger *ledger, json_t *object, const char *key)
 {
 	if (!json_object_get(object, key))
-		put_own(ledger, object, key, json_object());
+		ledger_put_own(ledger, object, key, json_object());
 	return json_object_get(object, key);
 }
 
-static json_t *edit_record(struct ledger *ledger, const char *key, const char *domain)
+json_t *ledger_edit_record(struct ledger *ledger, const char *key, const char *domain)
 {
 	json_t *keys = json_object_get(ledger->own, "keys");
 
-	return ensure_own(ledger, ensure_own(ledger, keys, key), domain);
+	return ledger_ensure_own(ledger, ledger_ensure_own(ledger, keys, key), domain);
 }
 
 static int64_t one_more(const json_t *record, const char *path)
@@ -59,12 +58,12 @@ static int64_t one_more(const json_t *record, const char *path)
 
 static void count_uncertain(struct ledger *ledger, json_t *record)
 {
-	put_own(ledger, record, "uncertain", json_integer(one_more(record, "uncertain")));
+	ledger_put_own(ledger, record, "uncertain", json_integer(one_more(record, "uncertain")));
 }
 
 void ledger_set_created(struct ledger *ledger)
 {
-	put_own(ledger, ledger->own, "created", json_true());
+	ledger_put_own(ledger, ledger->own, "created", json_true());
 }
 
 /* ---- owners ---- */
@@ -87,14 +86,14 @@ static bool owns_something(const struct ledger *ledger, const char *uid)
 void ledger_set_owner(struct ledger *ledger, const char *key, const char *domain,
 		      const struct ledger_owner *owner)
 {
-	json_t *record = edit_record(ledger, key, domain);
+	json_t *record = ledger_edit_record(ledger, key, domain);
 	json_t *owners = json_object_get(ledger->own, "owners");
 	CLEANUP(jv_freep) json_t *before = json_incref(json_object_get(record, "owner"));
 
-	put_own(ledger, record, "owner", json_string(owner->uid));
-	put_own(ledger, owners, owner->uid, json_string(owner->name));
+	ledger_put_own(ledger, record, "owner", json_string(owner->uid));
+	ledger_put_own(ledger, owners, owner->uid, json_string(owner->name));
 	if (json_is_string(before) && !owns_something(ledger, json_string_value(before)))
-		drop_own(ledger, owners, json_string_value(before));
+		ledger_drop_own(ledger, owners, json_string_value(before));
 }
 
 /* ---- claims ---- */
@@ -102,7 +101,7 @@ void ledger_set_owner(struct ledger *ledger, const char *key, const char *domain
 void ledger_claim(struct ledger *ledger, const char *key, const char *domain,
 		  const struct ledger_owner *owner, const struct ledger_claim *claim)
 {
-	json_t *record = edit_record(ledger, key, domain);
+	json_t *record = ledger_edit_record(ledger, key, domain);
 	json_t *json = json_object();
 
 	jv_set_str(json, "nonce", claim->nonce);
@@ -111,11 +110,15 @@ void ledger_claim(struct ledger *ledger, const char *key, const char *domain,
 	jv_set_str(json, "host", claim->host);
 	jv_set_int(json, "timeoutSeconds", claim->timeout_s);
 	jv_set_int(json, "attempt", one_more(record, "claim.attempt"));
+	if (claim->rotates)
+		jv_set_bool(json, "rotates", true);
 	if (claim->after_uncertain)
 		count_uncertain(ledger, record);
-	put_own(ledger, record, "claim", json);
+	ledger_put_own(ledger, record, "claim", json);
 	ledger_set_owner(ledger, key, domain, owner);
 	ledger->size_bound += ledger_account_size(domain, claim->host);
+	if (claim->rotates)
+		ledger->size_bound += ledger_retired_size(ledger, key, domain);
 }
 
 const char *ledger_next_claimed(const struct ledger *ledger, const char *key, const char *nonce,
@@ -137,26 +140,26 @@ const char *ledger_next_claimed(const struct ledger *ledger, const char *key, co
 
 void ledger_discard(struct ledger *ledger, const char *key, const char *domain, const char *nonce)
 {
-	json_t *record = edit_record(ledger, key, domain);
+	json_t *record = ledger_edit_record(ledger, key, domain);
 
 	count_uncertain(ledger, record);
 	if (strcmp(jv_str(record, "claim.nonce"), nonce) == 0)
-		drop_own(ledger, record, "claim");
+		ledger_drop_own(ledger, record, "claim");
 }
 
 /* ---- accounts ---- */
 
-static json_t *set_origin(struct ledger *ledger, const char *key, const char *domain,
+json_t *ledger_set_origin(struct ledger *ledger, const char *key, const char *domain,
 			  const char *origin, const char *host)
 {
-	json_t *record = edit_record(ledger, key, domain);
+	json_t *record = ledger_edit_record(ledger, key, domain);
 
-	put_own(ledger, record, "origin", json_string(origin));
-	put_own(ledger, record, "host", json_string(host));
+	ledger_put_own(ledger, record, "origin", json_string(origin));
+	ledger_put_own(ledger, record, "host", json_string(host));
 	return record;
 }
 
-static void set_entry(struct ledger *ledger, const char *key, const char *domain, json_t *entry)
+void ledger_set_entry(struct ledger *ledger, const char *key, const char *domain, json_t *entry)
 {
 	struct ledger_doc *doc = ledger_doc(ledger, key);
 
@@ -165,16 +168,16 @@ static void set_entry(struct ledger *ledger, const char *key, const char *domain
 
 void ledger_adopt(struct ledger *ledger, const char *key, const char *domain, const char *host)
 {
-	(void)set_origin(ledger, key, domain, "adopted", host);
+	(void)ledger_set_origin(ledger, key, domain, "adopted", host);
 }
 
 void ledger_store(struct ledger *ledger, const char *key, const char *domain, const char *host,
 		  const struct acmedns_account *account)
 {
-	json_t *record = set_origin(ledger, key, domain, "registered", host);
+	json_t *record = ledger_set_origin(ledger, key, domain, "registered", host);
 
-	drop_own(ledger, record, "claim");
-	set_entry(ledger, key, domain, ledger_account_json(account, host));
+	ledger_drop_own(ledger, record, "claim");
+	ledger_set_entry(ledger, key, domain, ledger_account_json(account, host));
 }
 
 void ledger_share(struct ledger *ledger, const char *key, const char *from, const char *domain)
@@ -184,8 +187,9 @@ void ledger_share(struct ledger *ledger, const char *key, const char *from, cons
 	json_t *record;
 
 	assert(json_is_object(entry) && source);
-	record = set_origin(ledger, key, domain, jv_str(source, "origin"), jv_str(source, "host"));
-	drop_own(ledger, record, "claim");
+	record = ledger_set_origin(ledger, key, domain, jv_str(source, "origin"),
+				   jv_str(source, "host"));
+	ledger_drop_own(ledger, record, "claim");
 	/* Not a deep copy: entries are only ever replaced whole. */
-	set_entry(ledger, key, domain, json_incref(entry));
+	ledger_set_entry(ledger, key, domain, json_incref(entry));
 }

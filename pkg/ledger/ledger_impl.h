@@ -30,6 +30,17 @@ json_t *ledger_record(const struct ledger *ledger, const char *key, const char *
 /* The domain, or what to call it in a message when it is no host name. */
 const char *ledger_domain_name(const char *domain);
 
+/* ---- ledger_edit.c: every change goes through these; values are stolen ---- */
+
+void ledger_put_own(struct ledger *ledger, json_t *object, const char *key, json_t *value);
+void ledger_drop_own(struct ledger *ledger, json_t *object, const char *key);
+/* The object under a key of ours, made if absent; any other type was refused on opening. */
+json_t *ledger_ensure_own(struct ledger *ledger, json_t *object, const char *key);
+json_t *ledger_edit_record(struct ledger *ledger, const char *key, const char *domain);
+json_t *ledger_set_origin(struct ledger *ledger, const char *key, const char *domain,
+			  const char *origin, const char *host);
+void ledger_set_entry(struct ledger *ledger, const char *key, const char *domain, json_t *entry);
+
 /* ---- ledger_own.c: our own document ---- */
 
 json_t *ledger_own_new(void);
@@ -38,11 +49,15 @@ int ledger_own_check(const json_t *own, struct err *err);
 
 /* ---- ledger_account.c: one entry of the public document, read as Go would ---- */
 
+/* The last field of that name that is not null; lent. */
+json_t *ledger_account_field(json_t *entry, const char *name);
 /* "" unless the field is a string, and one without a NUL inside. */
 const char *ledger_account_text(json_t *entry, const char *name);
 bool ledger_account_complete(json_t *entry);
 /* ERR_INVALID unless Go could decode every entry of the document. */
 int ledger_accounts_check(json_t *accounts, struct err *err);
+/* Whatever the field was called before. */
+void ledger_account_set_url(json_t *entry, const char *server_url);
 json_t *ledger_account_json(const struct acmedns_account *account, const char *server_url);
 
 /* ---- ledger_size.c: how large the values may get ---- */
@@ -53,6 +68,8 @@ size_t ledger_text_size(const json_t *doc);
 size_t ledger_growth(const json_t *doc, size_t len);
 /* An account in the public document, with an empty allowfrom, at most. */
 size_t ledger_account_size(const char *domain, const char *host);
+/* What the entry of a domain adds to our document when it is retired. */
+size_t ledger_retired_size(const struct ledger *ledger, const char *key, const char *domain);
 /* The accounts that the claims in our document may bring. */
 size_t ledger_claims_size(const json_t *own);
 

@@ -40,13 +40,32 @@ static bool is_claim(const json_t *claim)
 		is_count(claim, "timeoutSeconds") && is_count(claim, "attempt"));
 }
 
+/* A spare account: of one who waits, or is retired. */
+static bool is_spare(json_t *spare)
+{
+	return !spare || (json_is_object(spare) && ledger_account_complete(spare) &&
+			  *ledger_account_text(spare, "server_url"));
+}
+
+static bool is_retired(json_t *retired)
+{
+	const char *host;
+	json_t *spare;
+
+	json_object_foreach(retired, host, spare)
+		if (!is_spare(spare))
+			return false;
+	return !retired || json_is_object(retired);
+}
+
 static bool is_record(const json_t *record)
 {
 	const char *origin = jv_str(record, "origin");
 
 	return json_is_object(record) && is_text(record, "owner") && is_text(record, "host") &&
-	       is_text(record, "origin") && is_count(record, "uncertain") &&
-	       is_claim(jv_get(record, "claim")) &&
+	       is_text(record, "origin") && is_text(record, "rotate") &&
+	       is_count(record, "uncertain") && is_claim(jv_get(record, "claim")) &&
+	       is_spare(jv_get(record, "next")) && is_retired(jv_get(record, "retired")) &&
 	       (!*origin || strcmp(origin, "registered") == 0 || strcmp(origin, "adopted") == 0);
 }
 

@@ -3,11 +3,14 @@
 
 #include "jv/jv.h"
 #include "ledger/ledger_impl.h"
+#include "url/url.h"
 
 /* At most, apart from domains, hosts and allowfrom: what a claim and the store that follows put
  * into our document, with a new key and owner, and what an account is in the public one. */
 #define RECORD_SIZE  1024
 #define ACCOUNT_SIZE 1024
+/* Names, and a server_url that the entry had none of. */
+#define RETIRED_SIZE 256
 
 size_t ledger_text_size(const json_t *doc)
 {
@@ -25,6 +28,13 @@ size_t ledger_growth(const json_t *doc, size_t len)
 size_t ledger_account_size(const char *domain, const char *host)
 {
 	return ACCOUNT_SIZE + strlen(domain) + strlen(host);
+}
+
+size_t ledger_retired_size(const struct ledger *ledger, const char *key, const char *domain)
+{
+	const json_t *entry = json_object_get(ledger_doc(ledger, key)->accounts, domain);
+
+	return RETIRED_SIZE + URL_LEN + (entry ? ledger_text_size(entry) : 0);
 }
 
 size_t ledger_claims_size(const json_t *own)
