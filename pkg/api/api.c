@@ -18,6 +18,7 @@ void api_free(struct api_registration *registration)
 	free(registration->name);
 	free(registration->uid);
 	free(registration->resource_version);
+	free(registration->rotate);
 	api_spec_done(&registration->spec);
 	api_status_done(&registration->status);
 	free(registration);
@@ -84,6 +85,8 @@ static void decode_status(const json_t *object, struct api_status *status)
 		item = json_array_get(records, i);
 		api_status_add_record(status, jv_str(item, "domain"), jv_str(item, "value"));
 	}
+	if (*jv_str(object, "status.lastHandled.rotate"))
+		api_status_set_handled(status, jv_str(object, "status.lastHandled.rotate"));
 }
 
 struct api_registration *api_decode(const json_t *object)
@@ -99,6 +102,7 @@ struct api_registration *api_decode(const json_t *object)
 	registration->resource_version = mem_strdup(jv_str(object, "metadata.resourceVersion"));
 	registration->generation = jv_int(object, "metadata.generation", 0);
 	registration->deleting = *jv_str(object, "metadata.deletionTimestamp") != '\0';
+	registration->rotate = mem_strdup(api_annotation(object, API_ANNOTATION_ROTATE));
 	api_spec_decode(object, &registration->spec);
 	decode_status(object, &registration->status);
 	return registration;

@@ -29,6 +29,11 @@
 
 /* Annotation on a Secret: an empty one, or one without the key, may be taken over. */
 #define API_ANNOTATION_ADOPT API_GROUP "/adopt"
+/* Annotation on a Secret, "<old URL> <new URL>": the accounts of the one are those of the other. */
+#define API_ANNOTATION_SAME_SERVER API_GROUP "/same-server"
+/* Annotation on the object: each new value asks for new accounts once. */
+#define API_ANNOTATION_ROTATE API_GROUP "/rotate"
+#define API_MAX_ACT	      256 /* characters of such a value */
 
 enum api_policy { API_PER_DOMAIN, API_SHARED };
 
@@ -66,6 +71,7 @@ enum api_reason {
 	API_REASON_SUSPENDED, /* never visited, and Unknown */
 	/* True */
 	API_REASON_READY,
+	API_REASON_ROTATION_NEEDED,
 	API_REASON_REGISTERED_ALL,
 	API_REASON_STORED,
 	/* Registered */
@@ -120,6 +126,7 @@ struct api_status {
 	struct api_condition conditions[API_TYPES];
 	struct api_record *records;
 	size_t records_len;
+	char *handled_rotate; /* lastHandled.rotate; NULL: none */
 };
 
 struct api_registration {
@@ -129,6 +136,7 @@ struct api_registration {
 	char *resource_version;
 	int64_t generation;
 	bool deleting;
+	char *rotate; /* the annotation; "" = absent */
 	struct api_spec spec;
 	struct api_status status;
 };
@@ -157,6 +165,7 @@ void api_status_set(struct api_status *status, enum api_type type, enum api_stat
  * spec and since when it was true. */
 void api_status_keep(struct api_status *status, enum api_type type, const struct api_status *have);
 void api_status_add_record(struct api_status *status, const char *domain, const char *value);
+void api_status_set_handled(struct api_status *status, const char *rotate); /* NULL: none */
 
 /* True when nothing but times differs. */
 bool api_status_equal(const struct api_status *a, const struct api_status *b);

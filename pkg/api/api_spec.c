@@ -59,6 +59,19 @@ static const char *whole_text(const json_t *value)
 	return text && strlen(text) == json_string_length(value) ? text : "";
 }
 
+const char *api_annotation(const json_t *object, const char *name)
+{
+	return whole_text(json_object_get(jv_object(object, "metadata.annotations"), name));
+}
+
+static void decode_rotate(const json_t *object, struct api_spec *spec)
+{
+	const char *value = api_annotation(object, API_ANNOTATION_ROTATE);
+
+	if (strlen(value) > API_MAX_ACT)
+		unsupported(spec, API_ANNOTATION_ROTATE, "longer than 256 characters");
+}
+
 static void decode_host(const json_t *object, struct api_spec *spec)
 {
 	struct url url;
@@ -191,7 +204,7 @@ static void decode_unsupported(const json_t *object, struct api_spec *spec)
 		"spec.caBundleRef",
 		"spec.secretTemplate",
 	};
-	static const char *const acts[] = {API_GROUP "/rotate", API_GROUP "/probe"};
+	static const char probe[] = API_GROUP "/probe";
 	static const char why[] = "not supported by this version; remove it";
 	const json_t *annotations = jv_object(object, "metadata.annotations");
 	const json_t *deletion = jv_get(object, "spec.deletionPolicy");
@@ -206,9 +219,8 @@ static void decode_unsupported(const json_t *object, struct api_spec *spec)
 	if (deletion && strcmp(whole_text(deletion), "Retain") != 0)
 		unsupported(spec, "spec.deletionPolicy",
 			    "only Retain is supported by this version");
-	for (i = 0; i < ARRAY_LEN(acts); i++)
-		if (json_object_get(annotations, acts[i]))
-			unsupported(spec, acts[i], why);
+	if (json_object_get(annotations, probe))
+		unsupported(spec, probe, why);
 }
 
 void api_spec_decode(const json_t *object, struct api_spec *spec)
@@ -219,5 +231,6 @@ void api_spec_decode(const json_t *object, struct api_spec *spec)
 	decode_allow_from(object, spec);
 	decode_policy(object, spec);
 	decode_suspend(object, spec);
+	decode_rotate(object, spec);
 	decode_unsupported(object, spec);
 }

@@ -30,6 +30,7 @@ const char *api_reason_name(enum api_reason reason)
 		[API_REASON_OTHER] = "Other",
 		[API_REASON_SUSPENDED] = "Suspended",
 		[API_REASON_READY] = "Ready",
+		[API_REASON_ROTATION_NEEDED] = "RotationNeeded",
 		[API_REASON_REGISTERED_ALL] = "Registered",
 		[API_REASON_STORED] = "Stored",
 		[API_REASON_REGISTERING] = "Registering",
@@ -82,6 +83,7 @@ void api_status_done(struct api_status *status)
 		free(status->records[i].value);
 	}
 	free(status->records);
+	free(status->handled_rotate);
 	api_status_init(status, -1);
 }
 
@@ -125,6 +127,12 @@ void api_status_add_record(struct api_status *status, const char *domain, const 
 	};
 }
 
+void api_status_set_handled(struct api_status *status, const char *rotate)
+{
+	free(status->handled_rotate);
+	status->handled_rotate = rotate ? mem_strdup(rotate) : NULL;
+}
+
 const char *api_record_value(const struct api_status *status, const char *domain)
 {
 	size_t i;
@@ -144,11 +152,17 @@ static bool condition_equal(const struct api_condition *a, const struct api_cond
 			       strcmp(a->message, b->message) == 0);
 }
 
+static bool text_equal(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 bool api_status_equal(const struct api_status *a, const struct api_status *b)
 {
 	size_t i;
 
-	if (a->observed_generation != b->observed_generation || a->records_len != b->records_len)
+	if (a->observed_generation != b->observed_generation || a->records_len != b->records_len ||
+	    !text_equal(a->handled_rotate, b->handled_rotate))
 		return false;
 	for (i = 0; i < API_TYPES; i++)
 		if (!condition_equal(&a->conditions[i], &b->conditions[i]))
@@ -219,5 +233,8 @@ json_t *api_status_patch(const struct api_registration *have, const struct api_s
 	jv_set_int(status, "observedGeneration", want->observed_generation);
 	jv_set(status, "conditions", conditions);
 	jv_set(status, "records", records);
+	/* A value once handled stays until another one is. */
+	if (want->handled_rotate)
+		jv_set_str(jv_ensure_object(status, "lastHandled"), "rotate", want->handled_rotate);
 	return patch;
 }

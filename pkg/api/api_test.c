@@ -213,23 +213,37 @@ static void test_unsupported(void **state)
 	}
 }
 
+#define ANNOTATED(name, value)                                                                     \
+	"{\"metadata\":{\"name\":\"a\",\"uid\":\"b\",\"annotations\":{\"" API_GROUP "/" name       \
+	"\":\"" value "\"}},\"spec\":{" HOST "," REF "," DOMS "}}"
+
 static void test_unsupported_act(void **state)
 {
-	static const char *const acts[] = {"rotate", "probe"};
-	size_t i;
+	CLEANUP(api_freep) struct api_registration *r = decode(ANNOTATED("probe", ""));
 
 	(void)state;
-	for (i = 0; i < ARRAY_LEN(acts); i++) {
-		CLEANUP(mem_freep)
-		char *text = mem_printf("{\"metadata\":{\"name\":\"a\",\"uid\":\"b\","
-					"\"annotations\":{\"" API_GROUP "/%s\":\"\"}},"
-					"\"spec\":{" HOST "," REF "," DOMS "}}",
-					acts[i]);
-		CLEANUP(api_freep) struct api_registration *r = decode(text);
+	assert_non_null(r->spec.unsupported);
+	assert_non_null(strstr(r->spec.unsupported, API_GROUP "/probe"));
+}
 
-		assert_non_null(r->spec.unsupported);
-		assert_non_null(strstr(r->spec.unsupported, acts[i]));
-	}
+static void test_rotate(void **state)
+{
+	CLEANUP(mem_freep) char *long_value = mem_alloc(API_MAX_ACT + 2);
+	CLEANUP(mem_freep) char *text = NULL;
+	CLEANUP(api_freep)
+	struct api_registration *asked = decode(ANNOTATED("rotate", "2026-11-24"));
+	CLEANUP(api_freep) struct api_registration *not_asked = decode(SPEC(""));
+	CLEANUP(api_freep) struct api_registration *too_long = NULL;
+
+	(void)state;
+	assert_string_equal(asked->rotate, "2026-11-24");
+	assert_null(asked->spec.unsupported);
+	assert_string_equal(not_asked->rotate, "");
+	memset(long_value, 'x', API_MAX_ACT + 1);
+	long_value[API_MAX_ACT + 1] = '\0';
+	text = mem_printf(ANNOTATED("rotate", "%s"), long_value);
+	too_long = decode(text);
+	assert_non_null(strstr(too_long->spec.unsupported, API_ANNOTATION_ROTATE));
 }
 
 /* The CNAME's fields are answered by CNAMEReady; an empty authentication is none. */
@@ -327,6 +341,7 @@ int main(void)
 		cmocka_unit_test(test_folding),
 		cmocka_unit_test(test_unsupported),
 		cmocka_unit_test(test_unsupported_act),
+		cmocka_unit_test(test_rotate),
 		cmocka_unit_test(test_fields_that_ask_for_nothing),
 		cmocka_unit_test(test_null_fields),
 		cmocka_unit_test(test_bounds),

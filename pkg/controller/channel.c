@@ -268,6 +268,7 @@ void channel_view(struct channel *channel, const struct record *record,
 	ret_secret->opaque = snapshot->opaque;
 	ret_secret->immutable = snapshot->immutable;
 	ret_secret->adopt = snapshot->adopt;
+	ret_secret->same_server = snapshot->same_server;
 	if (snapshot->ledger && ledger_use(snapshot->ledger, record->secret_key, &err)) {
 		free(snapshot->unparsable);
 		snapshot->unparsable = mem_strdup(err.msg);

@@ -155,6 +155,7 @@ struct snapshot {
 	bool known;
 	bool exists;
 	bool opaque, immutable, adopt;
+	char *same_server; /* the annotation; NULL: absent */
 	char rv[RV_LEN];
 	int64_t as_of_ms; /* when the request was sent that brought it */
 	struct ledger_value *values;

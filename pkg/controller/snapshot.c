@@ -15,6 +15,8 @@ static void forget(struct snapshot *snapshot)
 	ledger_free(snapshot->ledger);
 	ledger_values_free(snapshot->values, snapshot->values_len);
 	free(snapshot->unparsable);
+	free(snapshot->same_server);
+	snapshot->same_server = NULL;
 	snapshot->ledger = NULL;
 	snapshot->unparsable = NULL;
 	snapshot->values = NULL;
@@ -58,6 +60,7 @@ static bool is_true(const json_t *annotation)
 void snapshot_set(struct snapshot *snapshot, const json_t *secret, int64_t as_of_ms)
 {
 	const json_t *annotations = jv_object(secret, "metadata.annotations");
+	const json_t *same_server = json_object_get(annotations, API_ANNOTATION_SAME_SERVER);
 
 	forget(snapshot);
 	*snapshot = (struct snapshot){
@@ -68,6 +71,8 @@ void snapshot_set(struct snapshot *snapshot, const json_t *secret, int64_t as_of
 		.adopt = is_true(json_object_get(annotations, API_ANNOTATION_ADOPT)),
 		.as_of_ms = as_of_ms,
 	};
+	if (json_is_string(same_server))
+		snapshot->same_server = mem_strdup(json_string_value(same_server));
 	(void)snprintf(snapshot->rv, sizeof(snapshot->rv), "%s",
 		       jv_str(secret, "metadata.resourceVersion"));
 	decode_values(snapshot, jv_object(secret, "data"));

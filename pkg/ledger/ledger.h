@@ -157,6 +157,8 @@ size_t ledger_size_bound(const struct ledger *ledger);
 /* What a claim for the domain, and the account that follows it, may add at most; allow_from_len:
  * bytes of the account's allowfrom as JSON. */
 size_t ledger_claim_size(const char *domain, const char *host, size_t allow_from_len);
+/* What the entry of a domain adds to our document, at most, when it is retired. */
+size_t ledger_retired_size(const struct ledger *ledger, const char *key, const char *domain);
 
 bool ledger_changed(const struct ledger *ledger);
 /* The values that changed; *ret_values is freed by ledger_values_free(). */

@@ -68,8 +68,6 @@ size_t ledger_text_size(const json_t *doc);
 size_t ledger_growth(const json_t *doc, size_t len);
 /* An account in the public document, with an empty allowfrom, at most. */
 size_t ledger_account_size(const char *domain, const char *host);
-/* What the entry of a domain adds to our document when it is retired. */
-size_t ledger_retired_size(const struct ledger *ledger, const char *key, const char *domain);
 /* The accounts that the claims in our document may bring. */
 size_t ledger_claims_size(const json_t *own);
 

@@ -117,6 +117,8 @@ static bool may_post(const struct plan_view *view, const struct plan_memory *mem
 {
 	int64_t start_within_ms = plan_claim_timeout_s(view) * 1000 - view->register_timeout_ms;
 
+	if (work->rotates && view->object && !plan_rotation_asked(view->object))
+		return false; /* it was called off */
 	return plan_may_begin(view) && strcmp(work->host, view->object->spec.host) == 0 &&
 	       api_domain_index(&view->object->spec, work->domain) >= 0 &&
 	       view->now_ms - work->claimed_ms <= start_within_ms &&
@@ -273,8 +275,7 @@ static bool edit_secret(const struct plan_view *view, const struct plan_memory *
 		return ask_owner(view, assessment, action);
 	if (prepare_claims(view, memory, assessment, action))
 		return true;
-	if (!assessment->takes && !assessment->count[NEED_ADOPT] &&
-	    !assessment->count[NEED_SHARE] && !action->claims)
+	if (!plan_has_edits(assessment) && !action->claims)
 		return false;
 	/* The patch proves to the API server that the object is the one we see, even if it changes
 	 * nothing. */

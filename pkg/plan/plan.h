@@ -56,6 +56,7 @@ struct plan_work {
 	char nonce[PLAN_NONCE_LEN];
 	char domain[DNSNAME_LEN]; /* with Shared: the first; the others have the same nonce */
 	char host[URL_LEN];
+	bool rotates;	    /* the account is to replace the one that the domain has */
 	int64_t claimed_ms; /* when the write of the claim was first sent */
 	struct acmedns_account account;
 };
@@ -116,7 +117,8 @@ struct plan_secret {
 	bool fresh;
 	bool opaque; /* its type */
 	bool immutable;
-	bool adopt; /* carries the annotation */
+	bool adopt;		 /* carries the annotation */
+	const char *same_server; /* API_ANNOTATION_SAME_SERVER; NULL: absent */
 	/* Both documents, the object's key opened; an empty one for ABSENT; NULL if unparsable. */
 	const struct ledger *ledger;
 	const char *unparsable; /* why; for people */

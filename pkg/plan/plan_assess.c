@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <string.h>
 
 #include "plan/plan_impl.h"
@@ -23,17 +24,30 @@ enum api_reason plan_secret_problem(const struct plan_view *view)
 	return API_REASON_OTHER;
 }
 
+const char *plan_entry_host(const struct ledger_entry *entry)
+{
+	return *entry->server_url ? entry->server_url : entry->host;
+}
+
 bool plan_is_writable(const struct plan_view *view)
 {
 	return !view->secret.immutable && plan_secret_problem(view) == API_REASON_OTHER;
+}
+
+bool plan_has_edits(const struct plan_assessment *assessment)
+{
+	const size_t *count = assessment->count;
+
+	return assessment->takes || count[NEED_ADOPT] || count[NEED_SHARE] || count[NEED_SWITCH] ||
+	       count[NEED_REHOST];
 }
 
 bool plan_wants_edit(const struct plan_assessment *assessment)
 {
 	const size_t *count = assessment->count;
 
-	return assessment->takes || count[NEED_WORK] || count[NEED_ADOPT] || count[NEED_SHARE] ||
-	       count[NEED_CLAIM] || count[NEED_OWNER];
+	return plan_has_edits(assessment) || count[NEED_WORK] || count[NEED_CLAIM] ||
+	       count[NEED_OWNER];
 }
 
 static bool has_bit(const uint64_t bits[2], size_t i)
@@ -126,16 +140,78 @@ static enum plan_need judge_claim(const struct plan_view *view, const struct pla
 	return NEED_FOREIGN;
 }
 
+/* The Secret says that the account's host and spec.host are one server. */
+static bool is_same_server(const struct plan_view *view, const char *host)
+{
+	const char *text = view->secret.same_server;
+	const char *blank = text ? strchr(text, ' ') : NULL;
+	char from[URL_LEN];
+
+	if (!blank || (size_t)(blank - text) >= sizeof(from))
+		return false;
+	(void)snprintf(from, sizeof(from), "%.*s", (int)(blank - text), text);
+	return url_equal(from, host) && url_equal(blank + 1, view->object->spec.host);
+}
+
 /* There is an entry: is it an account that serves us? */
 static enum plan_need judge_entry(const struct plan_view *view, const struct ledger_entry *entry)
 {
-	const char *host = *entry->server_url ? entry->server_url : entry->host;
+	const char *host = plan_entry_host(entry);
 
 	if (!entry->complete || !dnsname_is_hostname(entry->fulldomain))
 		return NEED_INCOMPLETE;
-	if (*host && !url_equal(host, view->object->spec.host))
-		return NEED_HOST;
-	return entry->origin == LEDGER_NONE || !*entry->owner ? NEED_ADOPT : NEED_NOTHING;
+	if (entry->origin == LEDGER_NONE || !*entry->owner)
+		return !*host || url_equal(host, view->object->spec.host) ? NEED_ADOPT : NEED_HOST;
+	if (!*host || url_equal(host, view->object->spec.host))
+		return NEED_NOTHING;
+	return is_same_server(view, host) ? NEED_REHOST : NEED_HOST;
+}
+
+/* ---- rotation ---- */
+
+bool plan_rotation_asked(const struct api_registration *object)
+{
+	const char *handled = object->status.handled_rotate;
+
+	return *object->rotate && (!handled || strcmp(object->rotate, handled) != 0);
+}
+
+/* Of this domain, which is ours. */
+static bool wants_rotation(const struct plan_view *view, const struct ledger_entry *entry)
+{
+	return plan_rotation_asked(view->object) &&
+	       strcmp(view->object->rotate, entry->rotated) != 0;
+}
+
+/* The domain has an account, which is to be replaced. At the same host that is always a new one. */
+static enum plan_need judge_rotation(const struct plan_view *view, const struct plan_memory *memory,
+				     const struct ledger_entry *entry, struct plan_domain *domain,
+				     struct plan_assessment *assessment)
+{
+	if (url_equal(entry->next_host, view->object->spec.host) ||
+	    (domain->need == NEED_HOST && domain->retired))
+		return NEED_SWITCH;
+	domain->rotates = true;
+	return judge_claim(view, memory, entry, domain, assessment);
+}
+
+/* The domain is ours, or nobody's, and no work of ours is about it. */
+static enum plan_need judge_own(const struct plan_view *view, const struct plan_memory *memory,
+				const struct ledger_entry *entry, size_t i,
+				struct plan_assessment *assessment)
+{
+	const struct api_registration *object = view->object;
+	struct plan_domain *domain = &assessment->domains[i];
+	bool rotate = domain->asked;
+
+	if (entry->present)
+		return rotate && (domain->need == NEED_NOTHING || domain->need == NEED_HOST)
+			       ? judge_rotation(view, memory, entry, domain, assessment)
+			       : domain->need;
+	if (!rotate && (entry->origin != LEDGER_NONE ||
+			api_record_value(&object->status, object->spec.domains[i])))
+		return NEED_MISSING;
+	return judge_claim(view, memory, entry, domain, assessment);
 }
 
 static void assess_domain(const struct plan_view *view, const struct plan_memory *memory,
@@ -144,24 +220,30 @@ static void assess_domain(const struct plan_view *view, const struct plan_memory
 {
 	const struct api_registration *object = view->object;
 	struct plan_domain *domain = &assessment->domains[i];
+	bool owned = strcmp(entry->owner, object->uid) == 0;
 
+	if (entry->present)
+		domain->need = judge_entry(view, entry);
+	domain->served = owned && entry->present && domain->need == NEED_NOTHING;
+	domain->named = domain->served || domain->need == NEED_REHOST || domain->need == NEED_HOST;
+	domain->named = domain->named && (owned || !*entry->owner);
+	/* An account at another host that nobody has taken can only be replaced. */
+	domain->asked = (owned || (domain->need == NEED_HOST && !*entry->owner)) &&
+			wants_rotation(view, entry);
 	if (has_work(memory, object->spec.domains[i], entry->nonce)) {
 		domain->need = NEED_WORK;
 		return;
 	}
-	if (*entry->owner && strcmp(entry->owner, object->uid) != 0) {
-		domain->need = judge_owner(view, memory, entry, i);
-		domain->take = domain->need == NEED_NOTHING;
-		if (!domain->take)
+	if (*entry->owner && !owned) {
+		enum plan_need judged = judge_owner(view, memory, entry, i);
+
+		domain->take = judged == NEED_NOTHING;
+		if (!domain->take) {
+			domain->need = judged;
 			return;
+		}
 	}
-	if (entry->present)
-		domain->need = judge_entry(view, entry);
-	else if (entry->origin != LEDGER_NONE ||
-		 api_record_value(&object->status, object->spec.domains[i]))
-		domain->need = NEED_MISSING;
-	else
-		domain->need = judge_claim(view, memory, entry, domain, assessment);
+	domain->need = judge_own(view, memory, entry, i, assessment);
 }
 
 /* ---- Shared: one account for all domains that have none ---- */
@@ -191,7 +273,7 @@ static void assess_sharing(size_t len, struct plan_assessment *assessment)
 	else if (find_need(assessment, len, NEED_FOREIGN) >= 0)
 		instead = NEED_FOREIGN; /* it may bring the account for all */
 	for (i = 0; i < len; i++)
-		if (assessment->domains[i].need == NEED_CLAIM)
+		if (assessment->domains[i].need == NEED_CLAIM && !assessment->domains[i].rotates)
 			assessment->domains[i].need = instead;
 	assessment->shared_source = source;
 }
@@ -210,6 +292,8 @@ static void count_needs(size_t len, struct plan_assessment *assessment)
 		assessment->count[need]++;
 		assessment->first[need] = (int)i;
 		assessment->takes += assessment->domains[i].take;
+		assessment->served += assessment->domains[i].served;
+		assessment->rotating += assessment->domains[i].asked;
 	}
 }
 
@@ -223,6 +307,8 @@ void plan_assess(const struct plan_view *view, const struct plan_memory *memory,
 	*ret = (struct plan_assessment){.wake_ms = INT64_MAX};
 	for (i = 0; i < spec->domains_len; i++) {
 		ledger_look(ledger, view->secret.key, spec->domains[i], &entry);
+		ret->domains[i].retired =
+			ledger_is_retired(ledger, view->secret.key, spec->domains[i], spec->host);
 		assess_domain(view, memory, &entry, i, ret);
 	}
 	if (spec->policy == API_SHARED)

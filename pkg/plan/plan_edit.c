@@ -20,6 +20,13 @@ static struct ledger_owner self(const struct editor *e)
 	return (struct ledger_owner){.uid = object->uid, .name = object->name};
 }
 
+/* The rotation that is asked for, if any, needs no doing for the domain, or is done with it. */
+static void honour(const struct editor *e, const char *domain)
+{
+	if (e->view->object && *e->view->object->rotate)
+		ledger_set_rotated(e->ledger, e->key, domain, e->view->object->rotate);
+}
+
 /* ---- stores ---- */
 
 /* True when the domain has this account, now or already: the answer to a write may have been lost.
@@ -29,10 +36,17 @@ static bool store_for(const struct editor *e, const char *domain, const struct p
 	struct ledger_entry entry;
 
 	ledger_look(e->ledger, e->key, domain, &entry);
-	if (entry.present)
-		return strcmp(entry.fulldomain, work->account.fulldomain) == 0;
-	ledger_store(e->ledger, e->key, domain, work->host, &work->account);
-	return true;
+	if (!entry.present) {
+		ledger_store(e->ledger, e->key, domain, work->host, &work->account);
+		honour(e, domain);
+		return true;
+	}
+	if (entry.rotates && strcmp(entry.nonce, work->nonce) == 0) {
+		ledger_store_next(e->ledger, e->key, domain, work->host, &work->account);
+		return true;
+	}
+	return strcmp(entry.fulldomain, work->account.fulldomain) == 0 ||
+	       strcmp(entry.next_fulldomain, work->account.fulldomain) == 0;
 }
 
 /* With Shared the claim is on several domains: each that has none gets the account. */
@@ -64,9 +78,27 @@ static void take_or_adopt(const struct editor *e, const struct plan_assessment *
 	if (a->domains[i].need != NEED_ADOPT && !a->domains[i].take)
 		return;
 	ledger_set_owner(e->ledger, e->key, domain, &owner);
+	honour(e, domain);
 	ledger_look(e->ledger, e->key, domain, &entry);
 	if (a->domains[i].need == NEED_ADOPT && entry.origin == LEDGER_NONE)
 		ledger_adopt(e->ledger, e->key, domain, e->view->object->spec.host);
+}
+
+static void switch_or_rehost(const struct editor *e, const struct plan_assessment *a, size_t i)
+{
+	const struct api_spec *spec = &e->view->object->spec;
+	const char *domain = spec->domains[i];
+	struct ledger_entry entry;
+	const char *host;
+
+	if (a->domains[i].need == NEED_REHOST)
+		ledger_rehost(e->ledger, e->key, domain, spec->host);
+	if (a->domains[i].need != NEED_SWITCH)
+		return;
+	ledger_look(e->ledger, e->key, domain, &entry);
+	host = plan_entry_host(&entry);
+	ledger_switch(e->ledger, e->key, domain, spec->host, *host ? host : spec->host);
+	honour(e, domain);
 }
 
 static void share(const struct editor *e, const struct plan_assessment *a, size_t i)
@@ -84,6 +116,7 @@ static void share(const struct editor *e, const struct plan_assessment *a, size_
 		e->edit->uncertain++;
 	}
 	ledger_set_owner(e->ledger, e->key, domain, &owner);
+	honour(e, domain);
 	ledger_share(e->ledger, e->key, spec->domains[a->shared_source], domain);
 }
 
@@ -112,13 +145,15 @@ static size_t allow_from_size(const struct api_spec *spec)
 	return size;
 }
 
-static bool fits(const struct editor *e, const char *domain)
+static bool fits(const struct editor *e, const char *domain, bool rotates)
 {
 	const struct api_spec *spec = &e->view->object->spec;
+	size_t size = ledger_size_bound(e->ledger);
 
-	return ledger_size_bound(e->ledger) +
-		       ledger_claim_size(domain, spec->host, allow_from_size(spec)) <=
-	       LEDGER_MAX_SECRET;
+	size += ledger_claim_size(domain, spec->host, allow_from_size(spec));
+	if (rotates)
+		size += ledger_retired_size(e->ledger, e->key, domain);
+	return size <= LEDGER_MAX_SECRET;
 }
 
 /* There is one for each of plan_claims(): works under way are left out there. */
@@ -145,9 +180,10 @@ static bool claim_domain(const struct editor *e, const struct plan_assessment *a
 		.host = work->host,
 		.timeout_s = plan_claim_timeout_s(e->view),
 		.after_uncertain = a->domains[i].counted,
+		.rotates = a->domains[i].rotates,
 	};
 
-	if (!fits(e, domain)) {
+	if (!fits(e, domain, claim.rotates)) {
 		e->edit->too_large = true;
 		return false;
 	}
@@ -168,6 +204,7 @@ static void claim(const struct editor *e, const struct plan_assessment *a, size_
 	if (!claim_domain(e, a, i, work))
 		return;
 	work->state = PLAN_WORK_CLAIMED;
+	work->rotates = a->domains[i].rotates;
 	while (spec->policy == API_SHARED && ++i < spec->domains_len)
 		if (a->domains[i].need == NEED_CLAIM)
 			(void)claim_domain(e, a, i, work);
@@ -211,6 +248,8 @@ void plan_edit(const struct plan_view *view, const struct plan_memory *memory,
 	plan_assess(view, memory, ledger, &a);
 	for (i = 0; i < view->object->spec.domains_len; i++)
 		take_or_adopt(&e, &a, i);
+	for (i = 0; i < view->object->spec.domains_len; i++)
+		switch_or_rehost(&e, &a, i);
 	for (i = 0; i < view->object->spec.domains_len; i++)
 		share(&e, &a, i);
 	make_claims(&e, &a);

@@ -16,6 +16,8 @@ enum plan_need {
 	NEED_SHARE,	 /* a copy of the object's account */
 	NEED_CLAIM,	 /* a registration */
 	NEED_FOREIGN,	 /* a claim that is not ours has to end or expire first */
+	NEED_SWITCH,	 /* a rotation: the account to use is there already */
+	NEED_REHOST,	 /* the account is at spec.host, under another address */
 	NEED_OWNER,	 /* another owner is named: is it still one? */
 	NEED_CONFLICT,	 /* it is */
 	NEED_HOST,	 /* an account at another host: HostChanged */
@@ -28,12 +30,19 @@ struct plan_domain {
 	enum plan_need need;
 	bool take;    /* the owner named is none any more: name us with the same edit */
 	bool counted; /* CLAIM, SHARE: the claim before may have made an account */
+	bool rotates; /* CLAIM, FOREIGN: for a domain that has an account */
+	bool retired; /* an account at our host waits for its return */
+	bool asked;   /* ours, and a rotation that was not done yet is asked for it */
+	bool named;   /* has an account that is ours, at whatever host */
+	bool served;  /* at our host */
 };
 
 struct plan_assessment {
 	struct plan_domain domains[API_MAX_DOMAINS];
 	size_t count[NEEDS];
 	size_t takes;
+	size_t served;
+	size_t rotating;   /* asked for */
 	int first[NEEDS];  /* the first domain with that need, or -1 */
 	int shared_source; /* SHARE: the domain whose account the others get; NOTHING or ADOPT */
 	int64_t wake_ms;   /* when a claim expires or an owner is asked again */
@@ -42,11 +51,18 @@ struct plan_assessment {
 /* ledger: of the object's key. */
 void plan_assess(const struct plan_view *view, const struct plan_memory *memory,
 		 const struct ledger *ledger, struct plan_assessment *ret);
+/* A rotation is asked for that was not honoured for the whole object. */
+bool plan_rotation_asked(const struct api_registration *object);
+/* Something can be written without a claim. */
+bool plan_has_edits(const struct plan_assessment *assessment);
 /* Something is to be written now or as soon as it is known. */
 bool plan_wants_edit(const struct plan_assessment *assessment);
 
 /* Whose until_ms says when the claim can be taken over; NULL when it is not watched. */
 const struct plan_foreign *plan_find_foreign(const struct plan_memory *memory, const char *nonce);
+
+/* Where the account of an entry is; "" = nobody says. */
+const char *plan_entry_host(const struct ledger_entry *entry);
 
 /* Why the Secret as it stands cannot be used; API_REASON_OTHER when it can. */
 enum api_reason plan_secret_problem(const struct plan_view *view);

@@ -56,9 +56,11 @@ static const struct obstacle obstacles[] = {
 	{NEED_CONFLICT, API_REASON_DOMAIN_CONFLICT,
 	 "which uses this Secret too; remove the domain from one of them"},
 	{NEED_HOST, API_REASON_HOST_CHANGED,
-	 "has its account at another host than spec.host; set spec.host back"},
+	 "has its account at another host than spec.host; set spec.host back, rotate, or "
+	 "annotate the Secret with " API_ANNOTATION_SAME_SERVER},
 	{NEED_MISSING, API_REASON_ACCOUNT_MISSING,
-	 "had an account, and its entry is gone from the Secret; put it back from a backup"},
+	 "had an account, and its entry is gone from the Secret; put it back from a backup, "
+	 "or rotate"},
 	{NEED_INCOMPLETE, API_REASON_ACCOUNT_INCOMPLETE,
 	 "has an entry in the Secret without username, password, subdomain or fulldomain; "
 	 "complete it from a backup"},
@@ -98,7 +100,7 @@ static struct verdict registering(const struct plan_view *view, const struct pla
 
 static bool is_complete(const struct plan_view *view, const struct plan_assessment *a)
 {
-	return a->count[NEED_NOTHING] == view->object->spec.domains_len;
+	return a->served == view->object->spec.domains_len;
 }
 
 static struct verdict registered(const struct plan_view *view, const struct plan_memory *memory,
@@ -200,16 +202,73 @@ static struct verdict secret_ready(const struct plan_view *view, const struct pl
 
 /* ---- the summary ---- */
 
-static struct verdict ready(const struct verdict *registered_is, const struct verdict *secret_is)
+/* The fulldomains of the accounts that we registered ourselves; false when one of them has another
+ * allowfrom than spec. */
+static bool are_as_registered(const struct plan_view *view, const char **ret_names, size_t *ret_len)
+{
+	const struct api_spec *spec = &view->object->spec;
+	const struct ledger *ledger = view->secret.ledger;
+	struct ledger_entry entry;
+	size_t i;
+
+	*ret_len = 0;
+	for (i = 0; i < spec->domains_len; i++) {
+		ledger_look(ledger, view->secret.key, spec->domains[i], &entry);
+		if (entry.origin != LEDGER_REGISTERED)
+			continue;
+		if (!ledger_allows(ledger, view->secret.key, spec->domains[i], spec->allow_from,
+				   spec->allow_from_len))
+			return false;
+		ret_names[(*ret_len)++] = entry.fulldomain;
+	}
+	return true;
+}
+
+static bool keep_to_policy(enum api_policy policy, const char *const *names, size_t len)
+{
+	size_t i;
+	size_t k;
+
+	for (i = 0; i < len; i++)
+		for (k = 0; k < i; k++)
+			if ((strcmp(names[i], names[k]) == 0) != (policy == API_SHARED))
+				return false;
+	return true;
+}
+
+/* What a rotation would change, for people; NULL: nothing. */
+static const char *rotation_needed(const struct plan_view *view)
+{
+	const char *names[API_MAX_DOMAINS];
+	size_t len;
+
+	if (!are_as_registered(view, names, &len))
+		return "accounts were registered with another spec.allowFrom, which the server "
+		       "cannot change; annotate the object with " API_ANNOTATION_ROTATE
+		       "=<a new value> to have new ones";
+	if (!keep_to_policy(view->object->spec.policy, names, len))
+		return "accounts were registered under another spec.accountPolicy; annotate the "
+		       "object with " API_ANNOTATION_ROTATE "=<a new value> to have new ones";
+	return NULL;
+}
+
+static struct verdict all_is_well(const struct plan_view *view, const struct plan_assessment *a)
+{
+	const char *needed = a->rotating ? NULL : rotation_needed(view);
+
+	if (needed)
+		return verdict(API_TRUE, API_REASON_ROTATION_NEEDED, needed);
+	return verdict(API_TRUE, API_REASON_READY, "the Secret holds an account for every domain");
+}
+
+static struct verdict ready(const struct plan_view *view, const struct plan_assessment *a,
+			    const struct verdict *registered_is, const struct verdict *secret_is)
 {
 	if (registered_is->value == API_FALSE)
 		return *registered_is;
 	if (secret_is->value == API_FALSE)
 		return *secret_is;
-	if (registered_is->value == API_TRUE)
-		return verdict(API_TRUE, API_REASON_READY,
-			       "the Secret holds an account for every domain");
-	return *registered_is;
+	return registered_is->value == API_TRUE ? all_is_well(view, a) : *registered_is;
 }
 
 static void set(struct api_status *status, enum api_type type, const struct verdict *v)
@@ -229,6 +288,21 @@ static void set_progress(struct api_status *status, const struct verdict *summar
 		api_status_set(status, API_RECONCILING, API_TRUE,
 			       failing ? API_REASON_PROGRESSING_WITH_RETRY : API_REASON_PROGRESSING,
 			       summary->message);
+}
+
+/* The accounts serve, and others are to take their place. */
+static void set_rotating(const struct plan_view *view, const struct plan_memory *memory,
+			 const struct plan_assessment *a, struct api_status *status)
+{
+	struct verdict v = registering(view, memory, a);
+
+	if (v.value == API_FALSE)
+		api_status_set(status, API_RECONCILING, API_TRUE, API_REASON_PROGRESSING_WITH_RETRY,
+			       v.message);
+	else
+		api_status_set(
+			status, API_RECONCILING, API_TRUE, API_REASON_PROGRESSING,
+			"a rotation was asked for; the accounts serve until there are others");
 }
 
 /* Conditions that this version does not look into. */
@@ -256,7 +330,7 @@ static void add_record(const struct plan_view *view, const struct plan_assessmen
 	const char *before = api_record_value(&view->object->status, domain);
 	struct ledger_entry entry;
 
-	if (a && (a->domains[i].need == NEED_NOTHING || a->domains[i].need == NEED_HOST)) {
+	if (a && a->domains[i].named) {
 		ledger_look(view->secret.ledger, view->secret.key, domain, &entry);
 		api_status_add_record(status, domain, entry.fulldomain);
 	} else if (before && (!a || keeps_record(a->domains[i].need))) {
@@ -269,7 +343,8 @@ void plan_status_want(const struct plan_view *view, const struct plan_memory *me
 {
 	struct verdict registered_is = registered(view, memory, assessment);
 	struct verdict secret_is = secret_ready(view, memory, assessment);
-	struct verdict summary = ready(&registered_is, &secret_is);
+	struct verdict summary = ready(view, assessment, &registered_is, &secret_is);
+	const char *handled = view->object->status.handled_rotate;
 	size_t i;
 
 	api_status_init(ret_status, view->object->generation);
@@ -278,6 +353,11 @@ void plan_status_want(const struct plan_view *view, const struct plan_memory *me
 	set(ret_status, API_SECRET_READY, &secret_is);
 	set_unknown(ret_status);
 	set_progress(ret_status, &summary);
+	if (assessment && assessment->rotating && summary.value == API_TRUE)
+		set_rotating(view, memory, assessment, ret_status);
+	if (assessment && !assessment->rotating && *view->object->rotate)
+		handled = view->object->rotate;
+	api_status_set_handled(ret_status, handled);
 	for (i = 0; i < view->object->spec.domains_len; i++)
 		add_record(view, assessment, i, ret_status);
 }
@@ -297,6 +377,7 @@ static void keep_status(const struct api_registration *object, enum api_reason r
 		else
 			api_status_set(ret_status, (enum api_type)i, API_UNKNOWN, reason, message);
 	}
+	api_status_set_handled(ret_status, have->handled_rotate);
 	for (i = 0; i < have->records_len; i++)
 		api_status_add_record(ret_status, have->records[i].domain, have->records[i].value);
 }
