@@ -301,8 +301,8 @@ def test_members_of_our_own_document_that_we_do_not_know_are_kept(scene: Scene) 
     own = scene.own_document()
     own["future"] = {"a": [1, {"b": None}]}
     own["keys"][KEY]["future"] = {"kept": True}
-    own["keys"][KEY]["example.com"]["retired"] = [{"subdomain": "x"}]
-    own["keys"]["other"] = {"example.com": {"owner": "somebody", "next": {}}}
+    own["keys"][KEY]["example.com"]["spare"] = [{"subdomain": "x"}]
+    own["keys"]["other"] = {"example.com": {"owner": "somebody", "later": {}}}
     scene.set_value(json.dumps(own), OWN_KEY)
     scene.change(domains=["example.com", "www.example.com"])
     scene.wait_ready()
