@@ -311,7 +311,6 @@ UNSUPPORTED: dict[str, Any] = {
     "caBundle": PEM,
     "caBundleRef": {"name": "ca", "key": "ca.crt"},
     "secretTemplate": {"labels": {"mine": "yes"}},
-    "deletionPolicy": "Delete",
 }
 
 

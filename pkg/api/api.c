@@ -18,7 +18,8 @@ void api_free(struct api_registration *registration)
 	free(registration->name);
 	free(registration->uid);
 	free(registration->resource_version);
-	free(registration->rotate);
+	intern_put(registration->rotate);
+	api_strings_free(registration->finalizers, registration->finalizers_len);
 	api_spec_done(&registration->spec);
 	api_status_done(&registration->status);
 	free(registration);
@@ -89,6 +90,20 @@ static void decode_status(const json_t *object, struct api_status *status)
 		api_status_set_handled(status, jv_str(object, "status.lastHandled.rotate"));
 }
 
+static void decode_finalizers(const json_t *object, struct api_registration *registration)
+{
+	const json_t *list = jv_array(object, "metadata.finalizers");
+	size_t len = json_array_size(list);
+	size_t i;
+
+	if (len == 0)
+		return;
+	registration->finalizers = mem_zalloc_array(len, sizeof(*registration->finalizers));
+	for (i = 0; i < len; i++)
+		registration->finalizers[registration->finalizers_len++] =
+			mem_strdup(json_string_value(json_array_get(list, i)));
+}
+
 struct api_registration *api_decode(const json_t *object)
 {
 	struct api_registration *registration;
@@ -102,8 +117,43 @@ struct api_registration *api_decode(const json_t *object)
 	registration->resource_version = mem_strdup(jv_str(object, "metadata.resourceVersion"));
 	registration->generation = jv_int(object, "metadata.generation", 0);
 	registration->deleting = *jv_str(object, "metadata.deletionTimestamp") != '\0';
-	registration->rotate = mem_strdup(api_annotation(object, API_ANNOTATION_ROTATE));
+	decode_finalizers(object, registration);
+	registration->rotate = intern_get(api_annotation(object, API_ANNOTATION_ROTATE));
 	api_spec_decode(object, &registration->spec);
 	decode_status(object, &registration->status);
 	return registration;
+}
+
+/* ---- the finalizer ---- */
+
+static bool is_ours(const char *finalizer)
+{
+	return strcmp(finalizer, API_FINALIZER) == 0;
+}
+
+bool api_has_finalizer(const struct api_registration *registration)
+{
+	size_t i;
+
+	for (i = 0; i < registration->finalizers_len; i++)
+		if (is_ours(registration->finalizers[i]))
+			return true;
+	return false;
+}
+
+json_t *api_finalizer_patch(const struct api_registration *have, bool add)
+{
+	json_t *patch = json_object();
+	json_t *metadata = jv_ensure_object(patch, "metadata");
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < have->finalizers_len; i++)
+		if (!is_ours(have->finalizers[i]))
+			jv_append(list, json_string(have->finalizers[i]));
+	if (add)
+		jv_append(list, json_string(API_FINALIZER));
+	jv_set_str(metadata, "resourceVersion", have->resource_version);
+	jv_set(metadata, "finalizers", list);
+	return patch;
 }

@@ -31,11 +31,14 @@
 #define API_ANNOTATION_ADOPT API_GROUP "/adopt"
 /* Annotation on a Secret, "<old URL> <new URL>": the accounts of the one are those of the other. */
 #define API_ANNOTATION_SAME_SERVER API_GROUP "/same-server"
+/* On the object under deletionPolicy Delete. */
+#define API_FINALIZER API_GROUP "/accounts"
 /* Annotation on the object: each new value asks for new accounts once. */
 #define API_ANNOTATION_ROTATE API_GROUP "/rotate"
 #define API_MAX_ACT	      256 /* characters of such a value */
 
 enum api_policy { API_PER_DOMAIN, API_SHARED };
+enum api_deletion { API_RETAIN, API_DELETE };
 
 struct api_spec {
 	char *host;	   /* normal form, see url.h */
@@ -46,6 +49,7 @@ struct api_spec {
 	char **allow_from;
 	size_t allow_from_len;
 	enum api_policy policy;
+	enum api_deletion deletion;
 	bool suspend; /* act on nothing but deletion */
 	/* NULL, or the first thing that this version cannot act on: "spec.caBundle: not supported
 	 * by this version; remove it". Nothing is registered then. */
@@ -136,7 +140,9 @@ struct api_registration {
 	char *resource_version;
 	int64_t generation;
 	bool deleting;
-	char *rotate; /* the annotation; "" = absent */
+	char **finalizers; /* all of them, ours too */
+	size_t finalizers_len;
+	const char *rotate; /* the annotation, interned; "" = absent */
 	struct api_spec spec;
 	struct api_status status;
 };
@@ -151,6 +157,12 @@ void api_freep(struct api_registration **registration);
 int api_domain_index(const struct api_spec *spec, const char *domain);
 /* The value that status names for a domain, or NULL. */
 const char *api_record_value(const struct api_status *status, const char *domain);
+
+/* Ours is there. */
+bool api_has_finalizer(const struct api_registration *registration);
+/* The merge patch that adds or removes ours, refused unless the object is still the one we saw. The
+ * caller owns the result. */
+json_t *api_finalizer_patch(const struct api_registration *have, bool add);
 
 /* ---- status ---- */
 

@@ -15,7 +15,7 @@
 #define UPPER	       "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS	       "0123456789"
 
-static void strings_free(char **strings, size_t len)
+void api_strings_free(char **strings, size_t len)
 {
 	size_t i;
 
@@ -29,8 +29,8 @@ void api_spec_done(struct api_spec *spec)
 	free(spec->host);
 	free(spec->secret_name);
 	free(spec->secret_key);
-	strings_free(spec->domains, spec->domains_len);
-	strings_free(spec->allow_from, spec->allow_from_len);
+	api_strings_free(spec->domains, spec->domains_len);
+	api_strings_free(spec->allow_from, spec->allow_from_len);
 	free(spec->unsupported);
 }
 
@@ -186,6 +186,17 @@ static void decode_policy(const json_t *object, struct api_spec *spec)
 		unsupported(spec, "spec.accountPolicy", "neither PerDomain nor Shared");
 }
 
+static void decode_deletion(const json_t *object, struct api_spec *spec)
+{
+	const json_t *value = jv_get(object, "spec.deletionPolicy");
+	const char *policy = whole_text(value);
+
+	if (strcmp(policy, "Delete") == 0)
+		spec->deletion = API_DELETE;
+	else if (value && strcmp(policy, "Retain") != 0)
+		unsupported(spec, "spec.deletionPolicy", "neither Retain nor Delete");
+}
+
 static void decode_suspend(const json_t *object, struct api_spec *spec)
 {
 	const json_t *value = jv_get(object, "spec.suspend");
@@ -207,7 +218,6 @@ static void decode_unsupported(const json_t *object, struct api_spec *spec)
 	static const char probe[] = API_GROUP "/probe";
 	static const char why[] = "not supported by this version; remove it";
 	const json_t *annotations = jv_object(object, "metadata.annotations");
-	const json_t *deletion = jv_get(object, "spec.deletionPolicy");
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(fields); i++)
@@ -216,9 +226,6 @@ static void decode_unsupported(const json_t *object, struct api_spec *spec)
 	/* An empty list is none, as an empty registrationAuth is. */
 	if (json_array_size(jv_array(object, "spec.registrationAuth.headers")) > 0)
 		unsupported(spec, "spec.registrationAuth.headers", why);
-	if (deletion && strcmp(whole_text(deletion), "Retain") != 0)
-		unsupported(spec, "spec.deletionPolicy",
-			    "only Retain is supported by this version");
 	if (json_object_get(annotations, probe))
 		unsupported(spec, probe, why);
 }
@@ -230,6 +237,7 @@ void api_spec_decode(const json_t *object, struct api_spec *spec)
 	decode_domains(object, spec);
 	decode_allow_from(object, spec);
 	decode_policy(object, spec);
+	decode_deletion(object, spec);
 	decode_suspend(object, spec);
 	decode_rotate(object, spec);
 	decode_unsupported(object, spec);

@@ -191,7 +191,7 @@ static const struct {
 	{SPEC(",\"caBundleRef\":{\"name\":\"a\"}"), "spec.caBundleRef: "},
 	{SPEC(",\"secretTemplate\":{\"labels\":{}}"), "spec.secretTemplate: "},
 	{SPEC(",\"suspend\":\"true\""), "spec.suspend: "},
-	{SPEC(",\"deletionPolicy\":\"Delete\""), "spec.deletionPolicy: "},
+	{SPEC(",\"deletionPolicy\":\"delete\""), "spec.deletionPolicy: "},
 	{SPEC(",\"deletionPolicy\":[]"), "spec.deletionPolicy: "},
 };
 

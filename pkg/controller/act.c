@@ -70,6 +70,13 @@ static void emit(const struct record *record, const struct api_registration *obj
 	events_emit(record->controller->options.events, &about, &message);
 }
 
+static void act_leftover(struct record *record, const struct plan_view *view, const char *why)
+{
+	emit(record, view->object, true, "EntriesNotDeleted", why);
+	plan_fold_leftover(record_memory(record));
+	record_done(record);
+}
+
 static void act_event(struct record *record, const struct plan_view *view)
 {
 	const struct api_condition *ready = &view->object->status.conditions[API_READY];
@@ -159,6 +166,39 @@ static void act_patch(struct record *record, const struct plan_view *view,
 	};
 	(void)snprintf(record->patch->rv, sizeof(record->patch->rv), "%s",
 		       view->object->resource_version);
+	record->call = kube_start(record->controller->options.kube, &req);
+}
+
+/* ---- the finalizer ---- */
+
+static void on_finalizer(void *ctx, json_t *object, const struct err *err)
+{
+	struct record *record = ctx;
+
+	record->call = NULL;
+	if (err) {
+		act_failed(record, "patching the finalizer failed", err);
+		return;
+	}
+	(void)snprintf(record->own_rv, sizeof(record->own_rv), "%s",
+		       jv_str(object, "metadata.resourceVersion"));
+	record_done(record);
+}
+
+static void act_finalizer(struct record *record, const struct plan_view *view, bool add)
+{
+	CLEANUP(jv_freep) json_t *body = api_finalizer_patch(view->object, add);
+	const struct kube_request req = {
+		.verb = "patch",
+		.resource = &registrations,
+		.namespace = record->namespace,
+		.name = record->name,
+		.patch = KUBE_MERGE_PATCH,
+		.body = body,
+		.on_done = on_finalizer,
+		.ctx = record,
+	};
+
 	record->call = kube_start(record->controller->options.kube, &req);
 }
 
@@ -308,7 +348,13 @@ static void act(struct record *record, const struct plan_view *view, struct plan
 		record_done(record);
 		break;
 	case PLAN_EMIT_EVENT:
-		act_event(record, view);
+		if (action->leftover)
+			act_leftover(record, view, action->leftover);
+		else
+			act_event(record, view);
+		break;
+	case PLAN_PATCH_FINALIZER:
+		act_finalizer(record, view, action->add);
 		break;
 	}
 }

@@ -149,6 +149,19 @@ void ledger_switch(struct ledger *ledger, const char *key, const char *domain, c
 /* The same account at another address: that of the entry, if it names any, and ours. */
 void ledger_rehost(struct ledger *ledger, const char *key, const char *domain, const char *host);
 
+/* ---- deletion ---- */
+
+/* Ends a claim that surely made no account. */
+void ledger_drop_claim(struct ledger *ledger, const char *key, const char *domain);
+/* How many domains under key are owner's, but for those in keep. */
+size_t ledger_count_owned(const struct ledger *ledger, const char *key, const char *uid,
+			  char *const *keep, size_t keep_len);
+/* Removes all that is known of those domains, and the entries of those that were registered; what
+ * was adopted stays as it is, and is nobody's again. Returns how many claims went with them,
+ * each of which may have made an account. */
+size_t ledger_remove_owned(struct ledger *ledger, const char *key, const char *uid,
+			   char *const *keep, size_t keep_len);
+
 /* ---- the result ---- */
 
 /* No smaller than the sum of all values' bytes after the edits, and after the accounts that the

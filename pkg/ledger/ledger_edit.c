@@ -83,6 +83,12 @@ static bool owns_something(const struct ledger *ledger, const char *uid)
 	return false;
 }
 
+void ledger_forget_owner(struct ledger *ledger, const char *uid)
+{
+	if (!owns_something(ledger, uid))
+		ledger_drop_own(ledger, json_object_get(ledger->own, "owners"), uid);
+}
+
 void ledger_set_owner(struct ledger *ledger, const char *key, const char *domain,
 		      const struct ledger_owner *owner)
 {
@@ -92,8 +98,8 @@ void ledger_set_owner(struct ledger *ledger, const char *key, const char *domain
 
 	ledger_put_own(ledger, record, "owner", json_string(owner->uid));
 	ledger_put_own(ledger, owners, owner->uid, json_string(owner->name));
-	if (json_is_string(before) && !owns_something(ledger, json_string_value(before)))
-		ledger_drop_own(ledger, owners, json_string_value(before));
+	if (json_is_string(before))
+		ledger_forget_owner(ledger, json_string_value(before));
 }
 
 /* ---- claims ---- */

@@ -39,6 +39,8 @@ json_t *ledger_ensure_own(struct ledger *ledger, json_t *object, const char *key
 json_t *ledger_edit_record(struct ledger *ledger, const char *key, const char *domain);
 json_t *ledger_set_origin(struct ledger *ledger, const char *key, const char *domain,
 			  const char *origin, const char *host);
+/* An owner of nothing is forgotten. */
+void ledger_forget_owner(struct ledger *ledger, const char *uid);
 void ledger_set_entry(struct ledger *ledger, const char *key, const char *domain, json_t *entry);
 
 /* ---- ledger_own.c: our own document ---- */

@@ -78,6 +78,12 @@ static bool must_wait(const struct plan_view *view, const struct plan_failure *f
 	return true;
 }
 
+bool plan_may_try(const struct plan_view *view, const struct plan_memory *memory,
+		  struct plan_action *action)
+{
+	return !must_wait(view, &memory->read, action) && !must_wait(view, &memory->write, action);
+}
+
 /* ---- what is under way comes first ---- */
 
 /* There is something in the way of a store: while nobody shows us the object, it may be that. */
@@ -97,7 +103,7 @@ static bool store_accounts(const struct plan_view *view, const struct plan_memor
 {
 	if (count_works(memory, PLAN_WORK_IN_HAND) == 0)
 		return false;
-	if (must_wait(view, &memory->read, action) || must_wait(view, &memory->write, action))
+	if (!plan_may_try(view, memory, action))
 		return false;
 	if (must_ask_self(view, memory))
 		return decide(action, PLAN_ASK_SELF);
@@ -294,6 +300,10 @@ void plan(const struct plan_view *view, const struct plan_memory *memory,
 	*ret_action = (struct plan_action){.what = PLAN_WAIT, .wake_ms = INT64_MAX};
 	if (store_accounts(view, memory, ret_action) || start_post(view, memory, ret_action))
 		return;
+	if (plan_is_leaving(view)) {
+		plan_finalize(view, memory, ret_action);
+		return;
+	}
 	if (!plan_may_act(view))
 		return;
 	if (view->object->spec.suspend) {
@@ -307,6 +317,11 @@ void plan(const struct plan_view *view, const struct plan_memory *memory,
 	}
 	if (view->object->spec.unsupported) {
 		(void)publish(view, memory, NULL, ret_action);
+		return;
+	}
+	if (api_has_finalizer(view->object) != (view->object->spec.deletion == API_DELETE)) {
+		ret_action->add = !api_has_finalizer(view->object);
+		(void)decide(ret_action, PLAN_PATCH_FINALIZER);
 		return;
 	}
 	if (read_secret(view, memory, ret_action))
@@ -339,6 +354,7 @@ const char *plan_what_name(enum plan_what what)
 		[PLAN_REGISTER] = "Register",
 		[PLAN_EXPIRE] = "Expire",
 		[PLAN_EMIT_EVENT] = "EmitEvent",
+		[PLAN_PATCH_FINALIZER] = "PatchFinalizer",
 	};
 
 	return names[what];

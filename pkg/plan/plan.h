@@ -94,7 +94,8 @@ struct plan_memory {
 	struct plan_failure claim;  /* to register: holds up the next claim only */
 	char claim_message[160];
 	bool event_due; /* Ready changed: tell it */
-	bool lives;	/* since the last trouble with the Secret a GET has found the object */
+	bool leftover_told;
+	bool lives; /* since the last trouble with the Secret a GET has found the object */
 	struct plan_owner owner;
 	struct plan_foreign foreign[PLAN_FOREIGN];
 	/* The last claims of ours that surely made no account; their place in the Secret is free.
@@ -158,11 +159,12 @@ enum plan_what {
 	PLAN_READ_SECRET,
 	PLAN_EDIT_SECRET, /* by plan_edit() */
 	PLAN_RESOLVE_HOST,
-	PLAN_ASK_OWNER, /* GET the AcmeDnsRegistration called name, for its uid and domains */
-	PLAN_ASK_SELF,	/* GET the object itself: does it still exist? */
-	PLAN_REGISTER,	/* POST /register for works[work] */
-	PLAN_EXPIRE,	/* works[work] was not started in time: plan_fold_expired() */
-	PLAN_EMIT_EVENT,
+	PLAN_ASK_OWNER,	      /* GET the AcmeDnsRegistration called name, for its uid and domains */
+	PLAN_ASK_SELF,	      /* GET the object itself: does it still exist? */
+	PLAN_REGISTER,	      /* POST /register for works[work] */
+	PLAN_EXPIRE,	      /* works[work] was not started in time: plan_fold_expired() */
+	PLAN_EMIT_EVENT,      /* of Ready, or of what deletion had to leave */
+	PLAN_PATCH_FINALIZER, /* add or remove ours */
 };
 
 struct plan_action {
@@ -173,6 +175,8 @@ struct plan_action {
 	const char *owner_uid; /* ASK_OWNER; both lent from the ledger */
 	const char *owner_name;
 	unsigned int claims;	  /* EDIT_SECRET: slots that it will take at most */
+	bool add;		  /* PATCH_FINALIZER */
+	const char *leftover;	  /* EMIT_EVENT: why entries stay behind; NULL: it is of Ready */
 	struct api_status status; /* PATCH_STATUS; plan_action_done() frees */
 };
 
@@ -194,7 +198,8 @@ struct plan_edit {
 	bool too_large; /* a claim was left out: the Secret could not take the account */
 };
 
-/* Makes every edit that the object needs now: stores first, then owners, adoptions, shares, claims.
+/* Makes every edit that the object needs now: stores first, then owners, adoptions, shares, claims;
+ * of an object that is being deleted under Delete, stores and the removal of what it owns.
  * Finding nothing to do is fine. The ledger is another opening of the reading in the view, and the
  * newest; view->host.slots are the slots that it may take. Whatever comes of the edit, the next
  * view shows this reading, what was written, or a newer one, never an older one. */
@@ -245,6 +250,8 @@ void plan_fold_owner_stale(struct plan_memory *memory);
  * given up; returns how many accounts. */
 int plan_fold_self(struct plan_memory *memory, bool gone);
 void plan_fold_event(struct plan_memory *memory);
+/* It was told that deletion had to leave entries. */
+void plan_fold_leftover(struct plan_memory *memory);
 
 /* ---- small questions about a memory ---- */
 

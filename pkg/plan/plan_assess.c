@@ -38,8 +38,8 @@ bool plan_has_edits(const struct plan_assessment *assessment)
 {
 	const size_t *count = assessment->count;
 
-	return assessment->takes || count[NEED_ADOPT] || count[NEED_SHARE] || count[NEED_SWITCH] ||
-	       count[NEED_REHOST];
+	return assessment->takes || assessment->removals || count[NEED_ADOPT] ||
+	       count[NEED_SHARE] || count[NEED_SWITCH] || count[NEED_REHOST];
 }
 
 bool plan_wants_edit(const struct plan_assessment *assessment)
@@ -314,6 +314,7 @@ void plan_assess(const struct plan_view *view, const struct plan_memory *memory,
 	if (spec->policy == API_SHARED)
 		assess_sharing(spec->domains_len, ret);
 	count_needs(spec->domains_len, ret);
+	ret->removals = plan_removals(view, memory, ledger);
 	if (ret->count[NEED_CONFLICT])
 		wake_at(ret, memory->owner.since_ms + PLAN_OWNER_MS);
 }

@@ -221,6 +221,24 @@ static void make_claims(const struct editor *e, const struct plan_assessment *a)
 			claim(e, a, i, made++);
 }
 
+/* ---- removals ---- */
+
+/* What the object owns goes, but for the domains in keep. */
+static void remove_but(const struct editor *e, char *const *keep, size_t keep_len)
+{
+	const char *domain;
+	size_t i;
+
+	for (i = 0; i < PLAN_SPENT && *e->memory->spent[i]; i++) {
+		size_t at = 0;
+
+		while ((domain = ledger_next_claimed(e->ledger, e->key, e->memory->spent[i], &at)))
+			ledger_drop_claim(e->ledger, e->key, domain);
+	}
+	e->edit->uncertain += (unsigned int)ledger_remove_owned(
+		e->ledger, e->key, e->view->object->uid, keep, keep_len);
+}
+
 /* ---- the whole ---- */
 
 void plan_edit(const struct plan_view *view, const struct plan_memory *memory,
@@ -243,9 +261,13 @@ void plan_edit(const struct plan_view *view, const struct plan_memory *memory,
 	for (i = 0; i < PLAN_WORKS; i++)
 		if (memory->works[i].state == PLAN_WORK_IN_HAND)
 			store(&e, i);
+	if (plan_is_leaving(view) && plan_slots_held(memory) == 0)
+		remove_but(&e, NULL, 0);
 	if (!plan_may_begin(view) || memory->visited_generation != view->object->generation)
 		return;
 	plan_assess(view, memory, ledger, &a);
+	if (a.removals)
+		remove_but(&e, view->object->spec.domains, view->object->spec.domains_len);
 	for (i = 0; i < view->object->spec.domains_len; i++)
 		take_or_adopt(&e, &a, i);
 	for (i = 0; i < view->object->spec.domains_len; i++)

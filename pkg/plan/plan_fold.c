@@ -96,6 +96,11 @@ void plan_fold_event(struct plan_memory *memory)
 	memory->event_due = false;
 }
 
+void plan_fold_leftover(struct plan_memory *memory)
+{
+	memory->leftover_told = true;
+}
+
 /* ---- reading the Secret ---- */
 
 /* A domain whose claim we wait for, have waited for, or are going to replace. */

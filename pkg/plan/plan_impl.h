@@ -43,6 +43,7 @@ struct plan_assessment {
 	size_t takes;
 	size_t served;
 	size_t rotating;   /* asked for */
+	size_t removals;   /* domains that the spec names no more, under Delete */
 	int first[NEEDS];  /* the first domain with that need, or -1 */
 	int shared_source; /* SHARE: the domain whose account the others get; NOTHING or ADOPT */
 	int64_t wake_ms;   /* when a claim expires or an owner is asked again */
@@ -75,10 +76,24 @@ bool plan_is_writable(const struct plan_view *view);
 bool plan_may_act(const struct plan_view *view);
 /* And its spec is to be brought about. */
 bool plan_may_begin(const struct plan_view *view);
+/* No pause after a failed read or write of the Secret is on; else the action says when it ends. */
+bool plan_may_try(const struct plan_view *view, const struct plan_memory *memory,
+		  struct plan_action *action);
 /* Claims that may be made now: by needs, free works, slots, and the last failure. */
 unsigned int plan_claims(const struct plan_view *view, const struct plan_memory *memory,
 			 const struct plan_assessment *assessment);
 int64_t plan_claim_timeout_s(const struct plan_view *view);
+
+/* ---- plan_finalize.c: deletionPolicy ---- */
+
+/* The object is on its way out, and waits for us. */
+bool plan_is_leaving(const struct plan_view *view);
+/* What is to be done before it may go. */
+void plan_finalize(const struct plan_view *view, const struct plan_memory *memory,
+		   struct plan_action *action);
+/* Domains in our document that are the object's and that it does not list, to be removed. */
+size_t plan_removals(const struct plan_view *view, const struct plan_memory *memory,
+		     const struct ledger *ledger);
 
 /* ---- plan_status.c ---- */
 

@@ -187,6 +187,8 @@ static void act(struct world *w, int p, int o, const struct plan_action *action)
 	case PLAN_EMIT_EVENT:
 		plan_fold_event(&seat->memory);
 		return;
+	case PLAN_PATCH_FINALIZER:
+		fail_msg("no object here has one, or is to have one");
 	}
 }
 

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "plan/plan_impl.h"
+
+bool plan_is_leaving(const struct plan_view *view)
+{
+	return view->object && view->object->deleting && view->leading &&
+	       api_has_finalizer(view->object);
+}
+
+size_t plan_removals(const struct plan_view *view, const struct plan_memory *memory,
+		     const struct ledger *ledger)
+{
+	const struct api_spec *spec = &view->object->spec;
+	size_t i;
+
+	if (spec->deletion != API_DELETE)
+		return 0;
+	/* What is under way for one of them ends in the Secret first. */
+	for (i = 0; i < PLAN_WORKS; i++)
+		if (memory->works[i].state != PLAN_WORK_NONE &&
+		    api_domain_index(spec, memory->works[i].domain) < 0)
+			return 0;
+	return ledger_count_owned(ledger, view->secret.key, view->object->uid, spec->domains,
+				  spec->domains_len);
+}
+
+/* NULL: the Secret can be read and written, as far as is known. */
+static const char *why_left(const struct plan_view *view, const struct plan_memory *memory)
+{
+	if (plan_is_told(&memory->read) || plan_is_told(&memory->write))
+		return "the API server denies access to the Secret; the entries stay in it";
+	if (view->secret.state == PLAN_SECRET_UNREAD || !view->secret.fresh)
+		return NULL;
+	if (!view->secret.opaque || !view->secret.ledger)
+		return "the Secret cannot be read as one of this operator's; the entries stay in "
+		       "it";
+	return view->secret.immutable ? "the Secret is immutable; the entries stay in it" : NULL;
+}
+
+static void let_go(const struct plan_memory *memory, const char *leftover,
+		   struct plan_action *action)
+{
+	action->what = PLAN_PATCH_FINALIZER;
+	if (!leftover || memory->leftover_told)
+		return;
+	action->what = PLAN_EMIT_EVENT;
+	action->leftover = leftover;
+}
+
+static bool owns_something(const struct plan_view *view)
+{
+	return view->secret.state == PLAN_SECRET_PRESENT &&
+	       ledger_count_owned(view->secret.ledger, view->secret.key, view->object->uid, NULL,
+				  0) > 0;
+}
+
+/* Another process may be about to store an account for the object. */
+static bool must_wait_for_claim(const struct plan_view *view, const struct plan_memory *memory,
+				struct plan_action *action)
+{
+	struct plan_assessment assessment;
+
+	plan_assess(view, memory, view->secret.ledger, &assessment);
+	if (!assessment.count[NEED_FOREIGN])
+		return false;
+	action->wake_ms = assessment.wake_ms;
+	return true;
+}
+
+void plan_finalize(const struct plan_view *view, const struct plan_memory *memory,
+		   struct plan_action *action)
+{
+	const char *leftover = why_left(view, memory);
+
+	/* The end of our POSTs brings us back. What is in hand is stored first, if it can be. */
+	if (plan_slots_held(memory) > 0 || (!leftover && !plan_resting(memory)))
+		return;
+	if (view->object->spec.deletion == API_RETAIN || leftover)
+		let_go(memory, view->object->spec.deletion == API_RETAIN ? NULL : leftover, action);
+	else if (!plan_may_try(view, memory, action))
+		return;
+	else if (!view->secret.fresh)
+		action->what = PLAN_READ_SECRET;
+	else if (!owns_something(view))
+		let_go(memory, NULL, action);
+	else if (!must_wait_for_claim(view, memory, action))
+		action->what = PLAN_EDIT_SECRET;
+}

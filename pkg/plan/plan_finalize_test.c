@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* deletionPolicy: the finalizer, and what goes with the object. */
+
+#include "plan/plan_test_steps.h"
+
+#define DELETE	",'deletionPolicy':'Delete'"
+#define ADOPTED "{'owner':'uid-1','origin':'adopted','host':'" HOST "'}"
+
+static void set_finalizer(struct scene *s)
+{
+	s->object->finalizers = mem_zalloc_array(1, sizeof(*s->object->finalizers));
+	s->object->finalizers[s->object->finalizers_len++] = mem_strdup(API_FINALIZER);
+}
+
+/* An object with a finalizer, and an account. */
+static void start_with(struct scene *s, const char *spec)
+{
+	start(s, HOST, spec);
+	set_finalizer(s);
+}
+
+/* The same on its way out. */
+static void leave(struct scene *s, const char *spec)
+{
+	start_with(s, spec);
+	s->object->deleting = true;
+}
+
+static void expect_finalizer(struct scene *s, bool add)
+{
+	struct plan_action action;
+
+	plan(&s->view, &s->memory, &action);
+	assert_int_equal(action.what, PLAN_PATCH_FINALIZER);
+	assert_int_equal(action.add, add);
+	plan_action_done(&action);
+}
+
+/* It is told why, once, and then the object may go. */
+static void expect_leftover(struct scene *s)
+{
+	struct plan_action action;
+
+	plan(&s->view, &s->memory, &action);
+	assert_int_equal(action.what, PLAN_EMIT_EVENT);
+	assert_non_null(action.leftover);
+	plan_action_done(&action);
+	plan_fold_leftover(&s->memory);
+	expect_finalizer(s, false);
+}
+
+static void check_all(const struct scene *s, const char *accounts, const char *records)
+{
+	CLEANUP(jv_freep) json_t *want = parse(records);
+	CLEANUP(jv_freep) json_t *want_accounts = parse(accounts);
+	CLEANUP(jv_freep) json_t *is_accounts = parse(s->values[0].data);
+	CLEANUP(jv_freep) json_t *own = parse(s->values[1].data);
+
+	if (!json_equal(is_accounts, want_accounts))
+		fail_msg("%s", s->values[0].data);
+	if (!json_equal(json_object_get(jv_object(own, "keys"), KEY), want))
+		fail_msg("%s", s->values[1].data);
+}
+
+static void test_it_comes_before_the_first_claim(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_init(&s);
+	set_object(&s, "['a.test']", DELETE, VISITED);
+	unread(&s);
+	expect_finalizer(&s, true);
+	set_finalizer(&s);
+	expect(&s, PLAN_READ_SECRET);
+	scene_done(&s);
+}
+
+static void test_it_goes_with_the_policy(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_with(&s, "");
+	expect_finalizer(&s, false);
+	s.object->deleting = true;
+	expect_finalizer(&s, false);
+	scene_done(&s);
+}
+
+static void test_what_is_not_ours_to_let_go(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	leave(&s, DELETE);
+	s.view.leading = false;
+	expect(&s, PLAN_WAIT);
+	scene_done(&s);
+
+	start(&s, HOST, DELETE); /* another finalizer holds it */
+	s.object->deleting = true;
+	expect(&s, PLAN_WAIT);
+	scene_done(&s);
+}
+
+static void test_entries_go_with_the_object(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	leave(&s, DELETE);
+	set_secret(&s, "{'a.test':" OLD(HOST) ",'b.test':" OLD(HOST) ",'c.test':" OLD(HOST) "}",
+		   "{'a.test':" RECORD(HOST, ",'next':" NEW(HOST)) ",'b.test':" ADOPTED
+								   ",'c.test':" REGISTERED_OF(
+									   "uid-2") "}");
+	s.view.secret.fresh = false;
+	expect(&s, PLAN_READ_SECRET);
+	s.view.secret.fresh = true;
+	assert_int_equal(edit(&s), 0);
+	check_all(&s, "{'b.test':" OLD(HOST) ",'c.test':" OLD(HOST) "}",
+		  "{'c.test':" REGISTERED_OF("uid-2") "}");
+	assert_null(strstr(s.values[1].data, "uid-1"));
+	expect_finalizer(&s, false);
+	scene_done(&s);
+}
+
+static void test_no_secret_holds_nothing(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	leave(&s, DELETE);
+	absent(&s);
+	expect_finalizer(&s, false);
+	scene_done(&s);
+}
+
+static void denied(struct scene *s)
+{
+	s->memory.read = failure(API_REASON_SECRET_DENIED, 1, NOW + 700);
+}
+
+static void write_denied(struct scene *s)
+{
+	s->memory.write = failure(API_REASON_SECRET_DENIED, 1, NOW + 700);
+}
+
+static void test_a_secret_that_cannot_be_used_holds_nothing(void **state)
+{
+	static given_fn *const troubles[] = {unparsable, not_opaque, immutable, denied,
+					     write_denied};
+	struct scene s;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(troubles); i++) {
+		leave(&s, DELETE);
+		troubles[i](&s);
+		expect_leftover(&s);
+		scene_done(&s);
+
+		leave(&s, DELETE); /* not even by an account in hand */
+		troubles[i](&s);
+		in_hand(&s);
+		expect_leftover(&s);
+		scene_done(&s);
+	}
+}
+
+/* Once or twice is no news. */
+static void test_an_api_server_that_does_not_answer_is_asked_again(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	leave(&s, DELETE);
+	s.memory.read = failure(API_REASON_SECRET_UNAVAILABLE, 2, NOW + 700);
+	expect(&s, PLAN_WAIT);
+	s.memory.read = failure(API_REASON_SECRET_UNAVAILABLE, 3, NOW + 700);
+	expect_leftover(&s);
+	scene_done(&s);
+}
+
+static void test_posts_end_first(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	leave(&s, DELETE);
+	set_secret(&s, "{}", "{'a.test':" CLAIM("n-1") "}");
+	(void)add_work(&s, PLAN_WORK_POSTING, "a.test", "n-1");
+	expect(&s, PLAN_WAIT);
+	s.memory.works[0].state = PLAN_WORK_IN_HAND;
+	(void)snprintf(s.memory.works[0].account.fulldomain, DNSNAME_LEN, NAME2);
+	assert_int_equal(edit(&s), 0);
+	check_all(&s, "{}", "{}");
+	expect_finalizer(&s, false);
+	scene_done(&s);
+}
+
+static void test_a_claim_of_another_process_ends_first(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	leave(&s, DELETE);
+	set_secret(&s, "{}", "{'a.test':" CLAIM("n-1") "}");
+	watched(&s);
+	expect(&s, PLAN_WAIT);
+	s.view.now_ms = NOW + 300;
+	assert_int_equal(edit(&s), 1);
+	check_all(&s, "{}", "{}");
+	scene_done(&s);
+}
+
+static void test_a_claim_without_a_post_counts_nothing(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	leave(&s, DELETE);
+	set_secret(&s, "{}", "{'a.test':" CLAIM("n-1") "}");
+	(void)snprintf(s.memory.spent[0], PLAN_NONCE_LEN, "n-1");
+	assert_int_equal(edit(&s), 0);
+	check_all(&s, "{}", "{}");
+	scene_done(&s);
+}
+
+static void test_domains_taken_from_the_spec(void **state)
+{
+	static const char accounts[] = "{'a.test':" OLD(HOST) ",'b.test':" NEW(HOST) "}";
+	static const char records[] =
+		"{'a.test':" RECORD(HOST, "") ",'b.test':" RECORD(HOST, "") "}";
+	struct scene s;
+
+	(void)state;
+	start_with(&s, DELETE);
+	set_secret(&s, accounts, records);
+	(void)edit(&s);
+	check_all(&s, "{'a.test':" OLD(HOST) "}", "{'a.test':" RECORD(HOST, "") "}");
+	publish(&s, "Ready", "", "");
+	expect(&s, PLAN_WAIT);
+	scene_done(&s);
+
+	start(&s, HOST, ""); /* Retain */
+	set_secret(&s, accounts, records);
+	publish(&s, "Ready", "", "");
+	expect(&s, PLAN_WAIT);
+	scene_done(&s);
+
+	start_with(&s, DELETE); /* one that is being registered */
+	set_secret(&s, accounts, records);
+	(void)add_work(&s, PLAN_WORK_POSTING, "b.test", "n-2");
+	publish(&s, "Ready", "", "");
+	scene_done(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_it_comes_before_the_first_claim),
+		cmocka_unit_test(test_it_goes_with_the_policy),
+		cmocka_unit_test(test_what_is_not_ours_to_let_go),
+		cmocka_unit_test(test_entries_go_with_the_object),
+		cmocka_unit_test(test_no_secret_holds_nothing),
+		cmocka_unit_test(test_a_secret_that_cannot_be_used_holds_nothing),
+		cmocka_unit_test(test_an_api_server_that_does_not_answer_is_asked_again),
+		cmocka_unit_test(test_posts_end_first),
+		cmocka_unit_test(test_a_claim_of_another_process_ends_first),
+		cmocka_unit_test(test_a_claim_without_a_post_counts_nothing),
+		cmocka_unit_test(test_domains_taken_from_the_spec),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
