@@ -276,7 +276,7 @@ def test_adopted_entry_of_another_host_is_not_used(scene: Scene) -> None:
 def test_deleted_secret_is_reported_and_ready_when_put_back(scene: Scene) -> None:
     obj = scene.register("example.com", "www.example.com")
     backup = scene.delete_secret()
-    missing = stalls(scene, "AccountMissing", "Registered")
+    missing = scene.wait(Ready="False/AccountMissing")
     assert records(missing) == records(obj)
     scene.wait_looks(1)
     assert scene.plane.find("secret", SECRET, scene.namespace) is None
@@ -291,7 +291,7 @@ def test_deleted_entry_is_reported_and_ready_when_put_back(scene: Scene) -> None
     accounts = scene.accounts()
     gone = json.dumps({"www.example.com": accounts["www.example.com"]})
     scene.set_value(gone)
-    missing = stalls(scene, "AccountMissing", "Registered")
+    missing = scene.wait(Ready="False/AccountMissing")
     assert "example.com" in told(missing)
     scene.wait_looks(1)
     assert scene.value() == gone.encode()

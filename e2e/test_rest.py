@@ -36,7 +36,7 @@ NARROW = "narrow"
 @pytest.fixture(autouse=True)
 def operator(site: Site) -> Operator:
     """Run the operator as the Deployment does, but for its periodic looks, turned down."""
-    return site.run("--leader-elect", "--secret-resync=1s")
+    return site.run("--leader-elect", "--secret-resync=1s", "--lost-account-grace=1h")
 
 
 # --- objects in every state that lasts ---

@@ -24,6 +24,7 @@ enum flag {
 	FLAG_ALLOW_ADDRESS,
 	FLAG_REGISTER_TIMEOUT,
 	FLAG_SECRET_RESYNC,
+	FLAG_LOST_GRACE,
 	FLAG_HTTP1,
 	FLAG_LOG_FORMAT,
 	FLAG_VERBOSITY = 'v',
@@ -64,6 +65,8 @@ static const struct flag_text texts[] = {
 	 "for one POST /register (default: 10s, 1s to 60s)"},
 	{FLAG_SECRET_RESYNC, "secret-resync", "TIME",
 	 "between looks at each Secret (default: 10m, 1s or more)"},
+	{FLAG_LOST_GRACE, "lost-account-grace", "TIME",
+	 "before accounts that vanished from a Secret are registered again (default: 1m)"},
 	{FLAG_HTTP1, "http1", NULL, "speak HTTP/1.1 to the API server"},
 	{FLAG_LOG_FORMAT, "log-format", "text|json", "(default: text)"},
 	{FLAG_VERBOSITY, "v", "LEVEL", "0 to 9: 4 = debug, 6 = trace (default: 0)"},
@@ -258,6 +261,8 @@ static int set_flag(struct flags *flags, int flag, struct err *err)
 		return add_allowed(flags, err);
 	case FLAG_REGISTER_TIMEOUT:
 		return set_register_timeout(flags, err);
+	case FLAG_LOST_GRACE:
+		return set_duration(&flags->lost_account_grace_ms, "lost-account-grace", 0, err);
 	case FLAG_SECRET_RESYNC:
 		return set_duration(&flags->secret_resync_ms, "secret-resync", 1000, err);
 	case FLAG_HTTP1:
@@ -309,6 +314,7 @@ int flags_parse(int argc, char **argv, struct flags *ret_flags, struct err *err)
 		.probe_address = ":8081",
 		.register_timeout_ms = 10000,
 		.secret_resync_ms = 600000,
+		.lost_account_grace_ms = 60000,
 	};
 	make_options(options);
 	optind = 1;

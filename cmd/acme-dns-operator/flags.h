@@ -27,6 +27,7 @@ struct flags {
 	struct cidr allowed[FLAGS_MAX_LIST];
 	size_t allowed_len;
 	int64_t register_timeout_ms;
+	int64_t lost_account_grace_ms;
 	int64_t secret_resync_ms;
 	bool http1;
 	enum log_format log_format;

@@ -276,6 +276,7 @@ static int start_controller(struct app *app, struct err *err)
 		.allowed = app->flags.allowed,
 		.allowed_len = app->flags.allowed_len,
 		.register_timeout_ms = app->flags.register_timeout_ms,
+		.lost_account_grace_ms = app->flags.lost_account_grace_ms,
 		.secret_resync_ms = app->flags.secret_resync_ms,
 		.is_leader = is_leader,
 		.ctx = app,

@@ -86,6 +86,7 @@ static void decode_status(const json_t *object, struct api_status *status)
 		item = json_array_get(records, i);
 		api_status_add_record(status, jv_str(item, "domain"), jv_str(item, "value"));
 	}
+	status->loss_s = mono_parse_rfc3339(jv_str(object, "status.lastAccountLossTime"));
 	if (*jv_str(object, "status.lastHandled.rotate"))
 		api_status_set_handled(status, jv_str(object, "status.lastHandled.rotate"));
 }

@@ -88,6 +88,7 @@ enum api_reason {
 	API_REASON_HOST_CHANGED,
 	API_REASON_DOMAIN_CONFLICT,
 	API_REASON_ACCOUNT_MISSING,
+	API_REASON_SECRET_CONTESTED,
 	API_REASON_ACCOUNT_INCOMPLETE,
 	API_REASON_UNSUPPORTED_FIELD,
 	/* SecretReady */
@@ -131,6 +132,7 @@ struct api_status {
 	struct api_record *records;
 	size_t records_len;
 	char *handled_rotate; /* lastHandled.rotate; NULL: none */
+	int64_t loss_s;	      /* lastAccountLossTime, seconds since 1970; -1: none */
 };
 
 struct api_registration {
@@ -179,7 +181,7 @@ void api_status_keep(struct api_status *status, enum api_type type, const struct
 void api_status_add_record(struct api_status *status, const char *domain, const char *value);
 void api_status_set_handled(struct api_status *status, const char *rotate); /* NULL: none */
 
-/* True when nothing but times differs. */
+/* True when nothing but the times of conditions differs. */
 bool api_status_equal(const struct api_status *a, const struct api_status *b);
 
 /* The merge patch for the /status subresource: with resourceVersion, so that it is refused unless

@@ -42,6 +42,7 @@ const char *api_reason_name(enum api_reason reason)
 		[API_REASON_HOST_CHANGED] = "HostChanged",
 		[API_REASON_DOMAIN_CONFLICT] = "DomainConflict",
 		[API_REASON_ACCOUNT_MISSING] = "AccountMissing",
+		[API_REASON_SECRET_CONTESTED] = "SecretContested",
 		[API_REASON_ACCOUNT_INCOMPLETE] = "AccountIncomplete",
 		[API_REASON_UNSUPPORTED_FIELD] = "UnsupportedField",
 		[API_REASON_SECRET_UNPARSABLE] = "SecretUnparsable",
@@ -69,7 +70,7 @@ static const char *value_name(enum api_status_value value)
 
 void api_status_init(struct api_status *status, int64_t observed_generation)
 {
-	*status = (struct api_status){.observed_generation = observed_generation};
+	*status = (struct api_status){.observed_generation = observed_generation, .loss_s = -1};
 }
 
 void api_status_done(struct api_status *status)
@@ -162,7 +163,7 @@ bool api_status_equal(const struct api_status *a, const struct api_status *b)
 	size_t i;
 
 	if (a->observed_generation != b->observed_generation || a->records_len != b->records_len ||
-	    !text_equal(a->handled_rotate, b->handled_rotate))
+	    a->loss_s != b->loss_s || !text_equal(a->handled_rotate, b->handled_rotate))
 		return false;
 	for (i = 0; i < API_TYPES; i++)
 		if (!condition_equal(&a->conditions[i], &b->conditions[i]))
@@ -184,19 +185,24 @@ static int64_t transition_s(const struct api_condition *have, const struct api_c
 	return kept ? have->transition_s : now_s;
 }
 
+static void set_time(json_t *object, const char *key, int64_t seconds)
+{
+	char text[MONO_RFC3339_LEN];
+
+	mono_rfc3339(seconds * 1000000, text);
+	jv_set_str(object, key, text);
+}
+
 static json_t *condition_json(enum api_type type, const struct api_condition *have,
 			      const struct api_condition *want, int64_t now_s)
 {
 	json_t *json = json_object();
-	char time_text[MONO_RFC3339_LEN];
-
-	mono_rfc3339(transition_s(have, want, now_s) * 1000000, time_text);
 	jv_set_str(json, "type", api_type_name(type));
 	jv_set_str(json, "status", value_name(want->status));
 	jv_set_str(json, "reason", api_reason_name(want->reason));
 	jv_set_str(json, "message", want->message);
 	jv_set_int(json, "observedGeneration", want->observed_generation);
-	jv_set_str(json, "lastTransitionTime", time_text);
+	set_time(json, "lastTransitionTime", transition_s(have, want, now_s));
 	return json;
 }
 
@@ -236,5 +242,7 @@ json_t *api_status_patch(const struct api_registration *have, const struct api_s
 	/* A value once handled stays until another one is. */
 	if (want->handled_rotate)
 		jv_set_str(jv_ensure_object(status, "lastHandled"), "rotate", want->handled_rotate);
+	if (want->loss_s >= 0)
+		set_time(status, "lastAccountLossTime", want->loss_s);
 	return patch;
 }

@@ -35,6 +35,7 @@ struct controller_options {
 	const struct cidr *allowed;    /* --allow-address */
 	size_t allowed_len;
 	int64_t register_timeout_ms;
+	int64_t lost_account_grace_ms; /* before accounts that vanished are made again */
 	int64_t secret_resync_ms;
 	int64_t drain_ms; /* 0: 20000 (tests) */
 	/* Read anew before each act: may this process act? */

@@ -188,7 +188,7 @@ static void test_a_change_of_the_secret_is_noticed(void **state)
 	(void)json_object_del(w->peer.secrets, "s");
 	UNTIL(w, has_reason(w, "a", "Ready", "AccountMissing"));
 	given_secret(w, "s", "no JSON");
-	UNTIL(w, has_reason(w, "a", "Ready", "SecretUnparsable"));
+	UNTIL(w, has_reason(w, "a", "SecretReady", "SecretUnparsable"));
 	/* What is broken in one key is broken for those who use it. */
 	given(w, "b", "s", "[\"b.example.org\"]");
 	UNTIL(w, has_reason(w, "b", "Ready", "SecretUnparsable"));

@@ -103,6 +103,7 @@ static inline int world_set_up(void **state)
 		.allowed = &w->allowed,
 		.allowed_len = 1,
 		.register_timeout_ms = WORLD_TIMEOUT,
+		.lost_account_grace_ms = 60000,
 		.secret_resync_ms = 600000,
 		.is_leader = world_is_leader,
 		.ctx = w,

@@ -131,6 +131,8 @@ void record_view(struct record *record, struct plan_view *ret_view)
 		.leading = !controller->draining &&
 			   controller->options.is_leader(controller->options.ctx),
 		.now_ms = mono_ms(),
+		.wall_s = mono_wall_us() / 1000000,
+		.lost_account_grace_ms = controller->options.lost_account_grace_ms,
 		.register_timeout_ms = controller->options.register_timeout_ms,
 	};
 	rnd_bytes(ret_view->random, sizeof(ret_view->random));

@@ -334,6 +334,9 @@ void plan(const struct plan_view *view, const struct plan_memory *memory,
 		(void)decide(ret_action, PLAN_READ_SECRET);
 	else if (!is_busy(view, memory, &assessment, ret_action))
 		(void)publish(view, memory, &assessment, ret_action);
+	/* It was told; the time before they are made again begins with a reading. */
+	if (ret_action->what == PLAN_WAIT && assessment.missing && !memory->missing_ms)
+		(void)decide(ret_action, PLAN_READ_SECRET);
 }
 
 void plan_action_done(struct plan_action *action)

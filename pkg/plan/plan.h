@@ -95,7 +95,8 @@ struct plan_memory {
 	char claim_message[160];
 	bool event_due; /* Ready changed: tell it */
 	bool leftover_told;
-	bool lives; /* since the last trouble with the Secret a GET has found the object */
+	int64_t missing_ms; /* since when entries are missing that should be there; 0 = none is */
+	bool lives;	    /* since the last trouble with the Secret a GET has found the object */
 	struct plan_owner owner;
 	struct plan_foreign foreign[PLAN_FOREIGN];
 	/* The last claims of ours that surely made no account; their place in the Secret is free.
@@ -147,6 +148,8 @@ struct plan_view {
 	struct plan_secret secret;
 	struct plan_host host;
 	int64_t now_ms; /* monotonic */
+	int64_t wall_s; /* since 1970: for what outlives the process */
+	int64_t lost_account_grace_ms;
 	int64_t register_timeout_ms;
 	uint64_t random[2 * PLAN_WORKS]; /* for nonces and jitter */
 };

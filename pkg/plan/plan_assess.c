@@ -6,6 +6,8 @@
 
 /* When to look for a place for a claim that is not watched. */
 #define UNWATCHED_MS 30000
+/* Accounts are made again once in that time. */
+#define CONTESTED_S (24 * 3600)
 
 enum api_reason plan_secret_problem(const struct plan_view *view)
 {
@@ -176,6 +178,33 @@ bool plan_rotation_asked(const struct api_registration *object)
 	return *object->rotate && (!handled || strcmp(object->rotate, handled) != 0);
 }
 
+/* ---- loss ---- */
+
+bool plan_is_contested(const struct plan_view *view)
+{
+	const struct api_status *status = &view->object->status;
+	const struct api_condition *registered = &status->conditions[API_REGISTERED];
+
+	if (!registered->present || registered->reason == API_REASON_SECRET_CONTESTED)
+		return registered->present;
+	return registered->status == API_TRUE && status->loss_s >= 0 &&
+	       view->wall_s - status->loss_s < CONTESTED_S;
+}
+
+/* What should be there is not: somebody may put it back. Only when status has told of the loss, and
+ * some time has passed, is it made again. */
+static bool is_given_up(const struct plan_view *view, const struct plan_memory *memory,
+			struct plan_assessment *assessment)
+{
+	int64_t until_ms = memory->missing_ms + view->lost_account_grace_ms;
+
+	if (view->object->status.loss_s < 0 || !memory->missing_ms || plan_is_contested(view))
+		return false;
+	if (view->now_ms < until_ms)
+		wake_at(assessment, until_ms);
+	return view->now_ms >= until_ms;
+}
+
 /* Of this domain, which is ours. */
 static bool wants_rotation(const struct plan_view *view, const struct ledger_entry *entry)
 {
@@ -200,7 +229,6 @@ static enum plan_need judge_own(const struct plan_view *view, const struct plan_
 				const struct ledger_entry *entry, size_t i,
 				struct plan_assessment *assessment)
 {
-	const struct api_registration *object = view->object;
 	struct plan_domain *domain = &assessment->domains[i];
 	bool rotate = domain->asked;
 
@@ -208,10 +236,31 @@ static enum plan_need judge_own(const struct plan_view *view, const struct plan_
 		return rotate && (domain->need == NEED_NOTHING || domain->need == NEED_HOST)
 			       ? judge_rotation(view, memory, entry, domain, assessment)
 			       : domain->need;
-	if (!rotate && (entry->origin != LEDGER_NONE ||
-			api_record_value(&object->status, object->spec.domains[i])))
+	if (domain->missing && !rotate && !is_given_up(view, memory, assessment))
 		return NEED_MISSING;
 	return judge_claim(view, memory, entry, domain, assessment);
+}
+
+/* What is so whatever is to be done about it. */
+static void note_state(const struct plan_view *view, const struct ledger_entry *entry, size_t i,
+		       struct plan_domain *domain)
+{
+	const struct api_registration *object = view->object;
+	bool owned = strcmp(entry->owner, object->uid) == 0;
+	bool free = !*entry->owner;
+
+	if (entry->present)
+		domain->need = judge_entry(view, entry);
+	else
+		domain->missing = entry->origin != LEDGER_NONE ||
+				  api_record_value(&object->status, object->spec.domains[i]);
+	domain->served = owned && entry->present && domain->need == NEED_NOTHING;
+	domain->named =
+		domain->served ||
+		((owned || free) && (domain->need == NEED_REHOST || domain->need == NEED_HOST));
+	/* An account at another host that nobody has taken can only be replaced. */
+	domain->asked = (owned || (free && (domain->missing || domain->need == NEED_HOST))) &&
+			wants_rotation(view, entry);
 }
 
 static void assess_domain(const struct plan_view *view, const struct plan_memory *memory,
@@ -220,26 +269,19 @@ static void assess_domain(const struct plan_view *view, const struct plan_memory
 {
 	const struct api_registration *object = view->object;
 	struct plan_domain *domain = &assessment->domains[i];
-	bool owned = strcmp(entry->owner, object->uid) == 0;
 
-	if (entry->present)
-		domain->need = judge_entry(view, entry);
-	domain->served = owned && entry->present && domain->need == NEED_NOTHING;
-	domain->named = domain->served || domain->need == NEED_REHOST || domain->need == NEED_HOST;
-	domain->named = domain->named && (owned || !*entry->owner);
-	/* An account at another host that nobody has taken can only be replaced. */
-	domain->asked = (owned || (domain->need == NEED_HOST && !*entry->owner)) &&
-			wants_rotation(view, entry);
+	note_state(view, entry, i, domain);
 	if (has_work(memory, object->spec.domains[i], entry->nonce)) {
 		domain->need = NEED_WORK;
 		return;
 	}
-	if (*entry->owner && !owned) {
+	if (*entry->owner && strcmp(entry->owner, object->uid) != 0) {
 		enum plan_need judged = judge_owner(view, memory, entry, i);
 
 		domain->take = judged == NEED_NOTHING;
 		if (!domain->take) {
 			domain->need = judged;
+			domain->missing = false; /* that is for the other one to tell */
 			return;
 		}
 	}
@@ -293,6 +335,7 @@ static void count_needs(size_t len, struct plan_assessment *assessment)
 		assessment->first[need] = (int)i;
 		assessment->takes += assessment->domains[i].take;
 		assessment->served += assessment->domains[i].served;
+		assessment->missing += assessment->domains[i].missing;
 		assessment->rotating += assessment->domains[i].asked;
 	}
 }

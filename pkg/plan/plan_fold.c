@@ -151,6 +151,10 @@ static void watch_claims(struct plan_memory *memory, const struct plan_view *vie
 
 	plan_assess(view, memory, view->secret.ledger, &assessment);
 	forget_claims(memory, view, &assessment);
+	if (!assessment.missing)
+		memory->missing_ms = 0;
+	else if (!memory->missing_ms)
+		memory->missing_ms = view->now_ms;
 	for (i = 0; i < spec->domains_len; i++) {
 		if (assessment.domains[i].need != NEED_FOREIGN)
 			continue;

@@ -31,6 +31,7 @@ struct plan_domain {
 	bool take;    /* the owner named is none any more: name us with the same edit */
 	bool counted; /* CLAIM, SHARE: the claim before may have made an account */
 	bool rotates; /* CLAIM, FOREIGN: for a domain that has an account */
+	bool missing; /* ours, as our document or status says, and not there */
 	bool retired; /* an account at our host waits for its return */
 	bool asked;   /* ours, and a rotation that was not done yet is asked for it */
 	bool named;   /* has an account that is ours, at whatever host */
@@ -42,6 +43,7 @@ struct plan_assessment {
 	size_t count[NEEDS];
 	size_t takes;
 	size_t served;
+	size_t missing;
 	size_t rotating;   /* asked for */
 	size_t removals;   /* domains that the spec names no more, under Delete */
 	int first[NEEDS];  /* the first domain with that need, or -1 */
@@ -52,6 +54,8 @@ struct plan_assessment {
 /* ledger: of the object's key. */
 void plan_assess(const struct plan_view *view, const struct plan_memory *memory,
 		 const struct ledger *ledger, struct plan_assessment *ret);
+/* Accounts went missing, were made again, and went missing again within a day. */
+bool plan_is_contested(const struct plan_view *view);
 /* A rotation is asked for that was not honoured for the whole object. */
 bool plan_rotation_asked(const struct api_registration *object);
 /* Something can be written without a claim. */

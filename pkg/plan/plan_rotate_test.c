@@ -226,7 +226,7 @@ static void test_a_missing_account(void **state)
 	(void)state;
 	start(&s, HOST, "");
 	set_secret(&s, "{}", "{'a.test':" RECORD(HOST, "") "}");
-	publish(&s, "AccountMissing", "", "");
+	publish(&s, "AccountMissing", "ProgressingWithRetry", "");
 	ask(&s, "1");
 	(void)edit(&s);
 	answer(&s, ACMEDNS_REGISTERED);

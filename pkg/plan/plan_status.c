@@ -30,7 +30,7 @@ static bool is_stalling(enum api_reason reason)
 	case API_REASON_HOST_ADDRESS_REFUSED:
 	case API_REASON_HOST_CHANGED:
 	case API_REASON_DOMAIN_CONFLICT:
-	case API_REASON_ACCOUNT_MISSING:
+	case API_REASON_SECRET_CONTESTED:
 	case API_REASON_ACCOUNT_INCOMPLETE:
 	case API_REASON_UNSUPPORTED_FIELD:
 	case API_REASON_SECRET_UNPARSABLE:
@@ -59,8 +59,8 @@ static const struct obstacle obstacles[] = {
 	 "has its account at another host than spec.host; set spec.host back, rotate, or "
 	 "annotate the Secret with " API_ANNOTATION_SAME_SERVER},
 	{NEED_MISSING, API_REASON_ACCOUNT_MISSING,
-	 "had an account, and its entry is gone from the Secret; put it back from a backup, "
-	 "or rotate"},
+	 "had an account, and its entry is gone from the Secret; unless it is put back soon, a new "
+	 "one is made, and the CNAME has to be changed"},
 	{NEED_INCOMPLETE, API_REASON_ACCOUNT_INCOMPLETE,
 	 "has an entry in the Secret without username, password, subdomain or fulldomain; "
 	 "complete it from a backup"},
@@ -103,6 +103,30 @@ static bool is_complete(const struct plan_view *view, const struct plan_assessme
 	return a->served == view->object->spec.domains_len;
 }
 
+static struct verdict contested(const struct plan_view *view, int first)
+{
+	struct verdict v = verdict(API_FALSE, API_REASON_SECRET_CONTESTED, "");
+
+	(void)snprintf(
+		v.message, sizeof(v.message),
+		"%s lost its account for the second time in a day: something else writes this "
+		"Secret; stop that, then put the entry back or rotate",
+		view->object->spec.domains[first]);
+	return v;
+}
+
+/* That accounts are missing is not forgotten while the Secret cannot be looked at. */
+static struct verdict unassessed(const struct api_registration *object)
+{
+	const struct api_condition *before = &object->status.conditions[API_REGISTERED];
+
+	if (before->present && (before->reason == API_REASON_ACCOUNT_MISSING ||
+				before->reason == API_REASON_SECRET_CONTESTED))
+		return verdict(before->status, before->reason, before->message);
+	return verdict(API_UNKNOWN, API_REASON_REGISTERING,
+		       "the Secret has to be usable first, see SecretReady");
+}
+
 static struct verdict registered(const struct plan_view *view, const struct plan_memory *memory,
 				 const struct plan_assessment *a)
 {
@@ -112,14 +136,15 @@ static struct verdict registered(const struct plan_view *view, const struct plan
 		return verdict(API_FALSE, API_REASON_UNSUPPORTED_FIELD,
 			       view->object->spec.unsupported);
 	if (!a)
-		return verdict(API_UNKNOWN, API_REASON_REGISTERING,
-			       "the Secret has to be usable first, see SecretReady");
+		return unassessed(view->object);
 	for (i = 0; i < ARRAY_LEN(obstacles); i++) {
 		int first = a->first[obstacles[i].need];
 		struct verdict v;
 
 		if (first < 0)
 			continue;
+		if (obstacles[i].need == NEED_MISSING && plan_is_contested(view))
+			return contested(view, first);
 		v = verdict(API_FALSE, obstacles[i].reason, "");
 		name_domain(view, &obstacles[i], first, &v);
 		return v;
@@ -316,13 +341,8 @@ static void set_unknown(struct api_status *status)
 
 /* ---- records ---- */
 
-/* A record named before is kept while its account may still be the one: its loss must be noticed.
- */
-static bool keeps_record(enum plan_need need)
-{
-	return need == NEED_MISSING || need == NEED_INCOMPLETE || need == NEED_OWNER;
-}
-
+/* A record named before is kept while its account may still be the one, and until there is another:
+ * its loss must be noticed. */
 static void add_record(const struct plan_view *view, const struct plan_assessment *a, size_t i,
 		       struct api_status *status)
 {
@@ -333,9 +353,19 @@ static void add_record(const struct plan_view *view, const struct plan_assessmen
 	if (a && a->domains[i].named) {
 		ledger_look(view->secret.ledger, view->secret.key, domain, &entry);
 		api_status_add_record(status, domain, entry.fulldomain);
-	} else if (before && (!a || keeps_record(a->domains[i].need))) {
+	} else if (before && (!a || a->domains[i].need != NEED_CONFLICT)) {
 		api_status_add_record(status, domain, before);
 	}
+}
+
+/* One that status has not told of, or the first after a day. */
+static bool is_new_loss(const struct plan_view *view, const struct plan_assessment *a)
+{
+	const struct api_status *status = &view->object->status;
+	const struct api_condition *before = &status->conditions[API_REGISTERED];
+
+	return a->count[NEED_MISSING] && !plan_is_contested(view) &&
+	       (status->loss_s < 0 || (before->present && before->status == API_TRUE));
 }
 
 void plan_status_want(const struct plan_view *view, const struct plan_memory *memory,
@@ -358,6 +388,9 @@ void plan_status_want(const struct plan_view *view, const struct plan_memory *me
 	if (assessment && !assessment->rotating && *view->object->rotate)
 		handled = view->object->rotate;
 	api_status_set_handled(ret_status, handled);
+	ret_status->loss_s = view->object->status.loss_s;
+	if (assessment && is_new_loss(view, assessment))
+		ret_status->loss_s = view->wall_s;
 	for (i = 0; i < view->object->spec.domains_len; i++)
 		add_record(view, assessment, i, ret_status);
 }
@@ -378,6 +411,7 @@ static void keep_status(const struct api_registration *object, enum api_reason r
 			api_status_set(ret_status, (enum api_type)i, API_UNKNOWN, reason, message);
 	}
 	api_status_set_handled(ret_status, have->handled_rotate);
+	ret_status->loss_s = have->loss_s;
 	for (i = 0; i < have->records_len; i++)
 		api_status_add_record(ret_status, have->records[i].domain, have->records[i].value);
 }

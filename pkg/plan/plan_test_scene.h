@@ -25,6 +25,7 @@
 #include "plan/plan.h"
 
 #define NOW  1000000
+#define WALL 1800000000
 #define KEY  "acmedns.json"
 #define HOST "https://auth.test"
 #define FULL "11111111-1111-4111-8111-111111111111.auth.test"
@@ -162,6 +163,8 @@ static inline void scene_init(struct scene *scene)
 					 .leading = true,
 					 .host = {.state = PLAN_HOST_OK, .slots = 4},
 					 .now_ms = NOW,
+					 .wall_s = WALL,
+					 .lost_account_grace_ms = 60000,
 					 .register_timeout_ms = 10000},
 				.memory = {.visited_generation = 1}};
 	for (i = 0; i < ARRAY_LEN(scene->view.random); i++)

@@ -46,7 +46,7 @@ static inline void expect(struct scene *s, enum plan_what what)
 /* The edit, the write, the fold; returns how many accounts were counted as uncertain. */
 static inline unsigned int edit(struct scene *s)
 {
-	const struct plan_written written = {.outcome = PLAN_WRITTEN, .sent_ms = NOW};
+	const struct plan_written written = {.outcome = PLAN_WRITTEN, .sent_ms = s->view.now_ms};
 	CLEANUP(mem_freep) struct plan_edit *made = mem_zalloc(sizeof(*made));
 	CLEANUP(ledger_freep) struct ledger *ledger = open_ledger(s);
 	struct ledger_value *values;

@@ -314,6 +314,7 @@ static void view_of(struct world *w, int p, int o, struct plan_view *view)
 			 .slots = held < 3 ? 3 - held : 0},
 		.now_ms = w->now_ms,
 		.register_timeout_ms = TIMEOUT_MS,
+		.lost_account_grace_ms = INT32_MAX, /* what vanishes here comes back */
 	};
 	if (view->host.state != PLAN_HOST_OK && w->now_ms >= w->host_retry_ms)
 		view->host.state = PLAN_HOST_UNRESOLVED;

@@ -382,7 +382,8 @@ static void check_object(struct world *w, int o)
 
 	tell(w, "object %d: Ready %d, %s: %s", o, (int)ready->status,
 	     api_reason_name(ready->reason), ready->message);
-	if (ready->reason == API_REASON_ACCOUNT_MISSING && w->reset)
+	if (w->reset && (ready->reason == API_REASON_ACCOUNT_MISSING ||
+			 ready->reason == API_REASON_SECRET_CONTESTED))
 		return;
 	if (ready->reason == API_REASON_HOST_CHANGED && w->moved)
 		return;

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Accounts that vanish from the Secret: made again once, after a while, and then no more. */
+
+#include "plan/plan_test_steps.h"
+
+#define HOUR 3600
+
+static void read_anew(struct scene *s, const char *accounts, const char *records)
+{
+	set_secret(s, accounts, records);
+	plan_fold_read(&s->memory, &s->view);
+}
+
+/* Ready, and then the Secret is not there any more. */
+static void lose(struct scene *s)
+{
+	read_anew(s, "{}", NULL);
+	s->view.secret.state = PLAN_SECRET_ABSENT;
+	plan_fold_read(&s->memory, &s->view);
+}
+
+static void start_and_lose(struct scene *s)
+{
+	start(s, HOST, "");
+	publish(s, "Ready", "", "");
+	lose(s);
+	publish(s, "AccountMissing", "ProgressingWithRetry", "");
+	assert_int_equal(s->object->status.loss_s, WALL);
+}
+
+static void pass_time(struct scene *s, int64_t seconds)
+{
+	s->view.now_ms += seconds * 1000;
+	s->view.wall_s += seconds;
+}
+
+static void expect_wait_until(struct scene *s, int64_t wake_ms)
+{
+	struct plan_action action;
+
+	plan(&s->view, &s->memory, &action);
+	assert_int_equal(action.what, PLAN_WAIT);
+	assert_int_equal(action.wake_ms, wake_ms);
+	plan_action_done(&action);
+}
+
+/* From the claim to Ready; the Secret that set_secret() made holds a document of ours. */
+static void make_again(struct scene *s)
+{
+	set_secret(s, "{}", "{}");
+	(void)edit(s);
+	answer(s, ACMEDNS_REGISTERED);
+	(void)edit(s);
+	publish(s, "Ready", "", *s->object->rotate ? "1" : "");
+	plan_fold_read(&s->memory, &s->view);
+}
+
+static void test_made_again_after_a_while(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_and_lose(&s);
+	assert_string_equal(api_record_value(&s.object->status, "a.test"), FULL);
+	expect_wait_until(&s, NOW + 60000);
+	pass_time(&s, 60);
+	make_again(&s);
+	assert_string_equal(api_record_value(&s.object->status, "a.test"), NAME2);
+	assert_int_equal(s.object->status.loss_s, WALL);
+	assert_int_equal(s.memory.missing_ms, 0);
+	expect(&s, PLAN_WAIT);
+	scene_done(&s);
+}
+
+static void test_put_back_in_time(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_and_lose(&s);
+	pass_time(&s, 59);
+	read_anew(&s, "{'a.test':" OLD(HOST) "}", "{'a.test':" RECORD(HOST, "") "}");
+	publish(&s, "Ready", "", "");
+	pass_time(&s, 60);
+	expect(&s, PLAN_WAIT);
+	scene_done(&s);
+}
+
+/* The record of ours is still there, only the entry is gone. */
+static void test_an_entry_alone(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start(&s, HOST, "");
+	publish(&s, "Ready", "", "");
+	read_anew(&s, "{}", "{'a.test':" RECORD(HOST, "") "}");
+	publish(&s, "AccountMissing", "ProgressingWithRetry", "");
+	pass_time(&s, 60);
+	(void)edit(&s);
+	answer(&s, ACMEDNS_REGISTERED);
+	(void)edit(&s);
+	check(&s, "{'a.test':" NEW(HOST) "}", RECORD(HOST, ""));
+	scene_done(&s);
+}
+
+/* The new account does not come at once: status goes on naming the old one. */
+static void test_a_server_that_does_not_answer(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_and_lose(&s);
+	pass_time(&s, 60);
+	set_secret(&s, "{}", "{}");
+	(void)edit(&s);
+	answer(&s, ACMEDNS_UNAVAILABLE);
+	publish(&s, "RegistrationUnavailable", "ProgressingWithRetry", "");
+	assert_string_equal(api_record_value(&s.object->status, "a.test"), FULL);
+	plan_fold_read(&s.memory, &s.view);
+	pass_time(&s, HOUR);
+	(void)edit(&s); /* and not after another while */
+	scene_done(&s);
+}
+
+static void test_lost_again_within_a_day(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_and_lose(&s);
+	pass_time(&s, 60);
+	make_again(&s);
+	pass_time(&s, HOUR);
+	lose(&s);
+	publish(&s, "SecretContested", "", "");
+	assert_true(s.object->status.conditions[API_STALLED].present);
+	assert_int_equal(s.object->status.loss_s, WALL);
+	pass_time(&s, 48 * HOUR);
+	expect(&s, PLAN_WAIT);
+	ask(&s, "1");
+	make_again(&s);
+	scene_done(&s);
+}
+
+static void test_lost_again_after_a_day(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_and_lose(&s);
+	pass_time(&s, 60);
+	make_again(&s);
+	pass_time(&s, 24 * HOUR);
+	lose(&s);
+	publish(&s, "AccountMissing", "ProgressingWithRetry", "");
+	assert_int_equal(s.object->status.loss_s, WALL + 60 + 24 * HOUR);
+	scene_done(&s);
+}
+
+/* It is one loss, whoever looks at it. */
+static void test_another_process_goes_on(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_and_lose(&s);
+	pass_time(&s, 30);
+	s.memory = (struct plan_memory){.visited_generation = 1};
+	plan_fold_read(&s.memory, &s.view);
+	expect_wait_until(&s, NOW + 90000);
+	scene_done(&s);
+}
+
+static void test_a_secret_that_cannot_be_read_in_between(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_and_lose(&s);
+	unparsable(&s);
+	s.view.secret.state = PLAN_SECRET_PRESENT;
+	publish(&s, "AccountMissing", "ProgressingWithRetry", "");
+	lose(&s);
+	publish(&s, "AccountMissing", "ProgressingWithRetry", "");
+	assert_int_equal(s.object->status.loss_s, WALL);
+	scene_done(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_made_again_after_a_while),
+		cmocka_unit_test(test_put_back_in_time),
+		cmocka_unit_test(test_an_entry_alone),
+		cmocka_unit_test(test_a_server_that_does_not_answer),
+		cmocka_unit_test(test_lost_again_within_a_day),
+		cmocka_unit_test(test_lost_again_after_a_day),
+		cmocka_unit_test(test_another_process_goes_on),
+		cmocka_unit_test(test_a_secret_that_cannot_be_read_in_between),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
