@@ -22,6 +22,8 @@ enum flag {
 	FLAG_METRICS,
 	FLAG_PROBES,
 	FLAG_ALLOW_ADDRESS,
+	FLAG_ALLOWED_HOSTS,
+	FLAG_REQUIRE_HTTPS,
 	FLAG_REGISTER_TIMEOUT,
 	FLAG_SECRET_RESYNC,
 	FLAG_LOST_GRACE,
@@ -61,6 +63,11 @@ static const struct flag_text texts[] = {
 	{FLAG_ALLOW_ADDRESS, "allow-address", "CIDR",
 	 "acme-dns servers may have these addresses though they are loopback, link-local and the "
 	 "like; may be repeated"},
+	{FLAG_ALLOWED_HOSTS, "allowed-hosts", "GLOB,GLOB",
+	 "host[:port] of the acme-dns servers that may be used, with * for a part of a label; may "
+	 "be repeated (default: any)"},
+	{FLAG_REQUIRE_HTTPS, "require-https", NULL,
+	 "use no acme-dns server whose URL begins with http://"},
 	{FLAG_REGISTER_TIMEOUT, "register-timeout", "TIME",
 	 "for one POST /register (default: 10s, 1s to 60s)"},
 	{FLAG_SECRET_RESYNC, "secret-resync", "TIME",
@@ -199,6 +206,24 @@ static int add_allowed(struct flags *flags, struct err *err)
 	return 0;
 }
 
+static int add_allowed_hosts(struct flags *flags, struct err *err)
+{
+	CLEANUP(mem_freep) char *list = mem_strdup(optarg);
+	char *rest = list;
+
+	while (rest) {
+		const char *glob = strsep(&rest, ",");
+
+		if (flags->allowed_hosts_len == FLAGS_MAX_LIST)
+			return err_set(err, ERR_INVALID, 0, "--allowed-hosts: at most %d",
+				       FLAGS_MAX_LIST);
+		if (url_glob_parse(glob, &flags->allowed_hosts[flags->allowed_hosts_len], err))
+			return err_wrap(err, "--allowed-hosts %s", optarg);
+		flags->allowed_hosts_len++;
+	}
+	return 0;
+}
+
 static int set_log_format(struct flags *flags, struct err *err)
 {
 	if (strcmp(optarg, "text") != 0 && strcmp(optarg, "json") != 0)
@@ -259,6 +284,10 @@ static int set_flag(struct flags *flags, int flag, struct err *err)
 		return 0;
 	case FLAG_ALLOW_ADDRESS:
 		return add_allowed(flags, err);
+	case FLAG_ALLOWED_HOSTS:
+		return add_allowed_hosts(flags, err);
+	case FLAG_REQUIRE_HTTPS:
+		return set_bool(&flags->require_https, "require-https", err);
 	case FLAG_REGISTER_TIMEOUT:
 		return set_register_timeout(flags, err);
 	case FLAG_LOST_GRACE:

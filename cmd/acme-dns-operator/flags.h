@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "cidr/cidr.h"
+#include "url/url.h"
 
 #define FLAGS_MAX_LIST 64
 
@@ -26,6 +27,9 @@ struct flags {
 	const char *probe_address;   /* "0" = off */
 	struct cidr allowed[FLAGS_MAX_LIST];
 	size_t allowed_len;
+	struct url_glob allowed_hosts[FLAGS_MAX_LIST];
+	size_t allowed_hosts_len;
+	bool require_https;
 	int64_t register_timeout_ms;
 	int64_t lost_account_grace_ms;
 	int64_t secret_resync_ms;

@@ -38,6 +38,7 @@ const char *api_reason_name(enum api_reason reason)
 		[API_REASON_REGISTRATION_DENIED] = "RegistrationDenied",
 		[API_REASON_INVALID_ALLOW_FROM] = "InvalidAllowFrom",
 		[API_REASON_SERVER_UNAVAILABLE] = "ServerUnavailable",
+		[API_REASON_HOST_NOT_ALLOWED] = "HostNotAllowed",
 		[API_REASON_HOST_ADDRESS_REFUSED] = "HostAddressRefused",
 		[API_REASON_HOST_CHANGED] = "HostChanged",
 		[API_REASON_DOMAIN_CONFLICT] = "DomainConflict",

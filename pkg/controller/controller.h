@@ -20,6 +20,7 @@
 #include "events/events.h"
 #include "kube/kube.h"
 #include "metrics/metrics.h"
+#include "url/url.h"
 
 struct controller;
 
@@ -34,6 +35,9 @@ struct controller_options {
 	const char *api_server;	       /* URL: its addresses are refused to tenants */
 	const struct cidr *allowed;    /* --allow-address */
 	size_t allowed_len;
+	const struct url_glob *allowed_hosts; /* --allowed-hosts; none: any */
+	size_t allowed_hosts_len;
+	bool require_https;
 	int64_t register_timeout_ms;
 	int64_t lost_account_grace_ms; /* before accounts that vanished are made again */
 	int64_t secret_resync_ms;

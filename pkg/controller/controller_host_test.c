@@ -213,6 +213,54 @@ static void test_refused_hosts(void **state)
 	}
 }
 
+static void given_allowed_hosts(struct world *w, const char *glob)
+{
+	struct err err;
+
+	assert_int_equal(url_glob_parse(glob, &w->allowed_host, &err), 0);
+	w->options.allowed_hosts = &w->allowed_host;
+	w->options.allowed_hosts_len = 1;
+}
+
+static bool says(struct world *w, const char *name, const char *text)
+{
+	return strstr(jv_str(condition(w, name, "Registered"), "message"), text);
+}
+
+static void test_hosts_that_are_allowed(void **state)
+{
+	struct world *w = *state;
+	CLEANUP(mem_freep) char *glob = mem_printf("127.0.*.2:%d", w->peer.acme_port);
+
+	given_allowed_hosts(w, glob);
+	world_start(w);
+	given(w, "a", "s", "[\"a.example.org\"]");
+	given_at(w, "b", "t", "[\"b.example.org\"]", "http://127.0.0.2:1");
+	given_at(w, "c", "u", "[\"c.example.org\"]", "http://no.onion");
+	UNTIL(w, is_ready(w, "a"));
+	UNTIL(w, has_reason(w, "b", "Stalled", "HostNotAllowed"));
+	UNTIL(w, has_reason(w, "c", "Registered", "HostNotAllowed"));
+	assert_true(says(w, "b", "--allowed-hosts"));
+	assert_null(peer_secret(&w->peer, "t"));
+	/* What it may not use now, it may after a change. */
+	given_spec(w, "b", "host", json_sprintf("http://127.0.0.2:%d", w->peer.acme_port));
+	UNTIL(w, is_ready(w, "b"));
+}
+
+static void test_only_https(void **state)
+{
+	struct world *w = *state;
+
+	w->options.require_https = true;
+	world_start(w);
+	given(w, "a", "s", "[\"a.example.org\"]");
+	given_at(w, "b", "t", "[\"b.example.org\"]", "https://127.0.0.2:1");
+	UNTIL(w, has_reason(w, "a", "Stalled", "HostNotAllowed"));
+	assert_true(says(w, "a", "--require-https"));
+	UNTIL(w, has_reason(w, "b", "Registered", "ServerUnavailable"));
+	assert_int_equal(w->peer.posts, 0);
+}
+
 /* Whether an address is the API server's cannot be told while those are not known. */
 static void test_the_api_server_has_no_address(void **state)
 {
@@ -259,6 +307,8 @@ int main(void)
 		CASE(test_another_host_during_a_claim),
 		CASE(test_another_host_during_the_write_of_a_claim),
 		CASE(test_refused_hosts),
+		CASE(test_hosts_that_are_allowed),
+		CASE(test_only_https),
 		CASE(test_the_api_server_has_no_address),
 		CASE(test_the_api_server_has_no_url),
 		CASE(test_an_ipv6_host),

@@ -32,6 +32,7 @@ struct world {
 	struct events *events;
 	struct metrics *metrics;
 	struct cidr allowed;
+	struct url_glob allowed_host;
 	struct controller_options options;
 	struct controller *controller;
 	bool leading;

@@ -30,6 +30,7 @@ struct host {
 	int port;
 	bool ipv6;
 	size_t users;
+	const char *forbidden; /* by the administrator: why; static */
 	/* addresses */
 	struct resolve_call *call;
 	enum plan_host_state state;
@@ -47,6 +48,23 @@ struct host {
 static char *host_key(const struct url *url)
 {
 	return mem_printf("%s://%s:%d", url->https ? "https" : "http", url->host, url->port);
+}
+
+/* NULL when the administrator lets the host be used. */
+static const char *forbidden(const struct controller_options *options, const struct url *url)
+{
+	size_t i;
+
+	if (options->require_https && !url->https)
+		return "spec.host must begin with https://, since this operator runs with "
+		       "--require-https";
+	for (i = 0; i < options->allowed_hosts_len; i++)
+		if (url_glob_matches(&options->allowed_hosts[i], url))
+			return NULL;
+	if (options->allowed_hosts_len > 0)
+		return "spec.host is none of the hosts that this operator may use; use one of "
+		       "them, or have its administrator add this one to --allowed-hosts";
+	return NULL;
 }
 
 static struct host *host_get(struct controller *controller, const char *text)
@@ -68,6 +86,7 @@ static struct host *host_get(struct controller *controller, const char *text)
 	(void)snprintf(host->name, sizeof(host->name), "%s", url.host);
 	host->port = url.port;
 	host->ipv6 = url.ipv6;
+	host->forbidden = forbidden(&controller->options, &url);
 	host->failed_ms = FAILED_MS;
 	HASH_ADD_KEYPTR(hh, controller->hosts, host->key, strlen(host->key), host);
 	return host;
@@ -164,6 +183,12 @@ void host_view(struct record *record, struct plan_host *ret_host)
 		return;
 	if (now_ms < host->until_ms)
 		ret_host->state = host->state;
+	if (host->forbidden) {
+		ret_host->state = PLAN_HOST_NOT_ALLOWED;
+		ret_host->message = host->forbidden;
+		ret_host->retry_ms = INT64_MAX;
+		return;
+	}
 	ret_host->message = host->message;
 	ret_host->retry_ms = host->until_ms;
 	/* Who waits goes before who comes; what was given to this one is its own. */
@@ -339,6 +364,6 @@ const char *host_pin(const struct record *record)
 	const struct host *host = record->host;
 
 	/* An IPv6 address in the URL is not looked up, and libcurl pins none. */
-	assert(host && host->state == PLAN_HOST_OK);
+	assert(host && !host->forbidden && host->state == PLAN_HOST_OK);
 	return host->ipv6 ? NULL : host->pin;
 }

@@ -27,6 +27,7 @@ static bool is_stalling(enum api_reason reason)
 {
 	switch ((int)reason) {
 	case API_REASON_INVALID_ALLOW_FROM:
+	case API_REASON_HOST_NOT_ALLOWED:
 	case API_REASON_HOST_ADDRESS_REFUSED:
 	case API_REASON_HOST_CHANGED:
 	case API_REASON_DOMAIN_CONFLICT:
@@ -91,6 +92,8 @@ static struct verdict registering(const struct plan_view *view, const struct pla
 
 	if (failure->reason != API_REASON_OTHER && failure->reason != API_REASON_SECRET_TOO_LARGE)
 		return verdict(API_FALSE, failure->reason, memory->claim_message);
+	if (a->count[NEED_CLAIM] && view->host.state == PLAN_HOST_NOT_ALLOWED)
+		return verdict(API_FALSE, API_REASON_HOST_NOT_ALLOWED, view->host.message);
 	if (a->count[NEED_CLAIM] && view->host.state == PLAN_HOST_REFUSED)
 		return verdict(API_FALSE, API_REASON_HOST_ADDRESS_REFUSED, view->host.message);
 	if (a->count[NEED_CLAIM] && view->host.state == PLAN_HOST_FAILED)

@@ -290,6 +290,13 @@ static inline void host_refused(struct scene *s)
 	s->view.host.message = "loopback";
 }
 
+static inline void host_not_allowed(struct scene *s)
+{
+	s->view.host.state = PLAN_HOST_NOT_ALLOWED;
+	s->view.host.message = "--allowed-hosts";
+	s->view.host.retry_ms = INT64_MAX;
+}
+
 static inline void one_slot(struct scene *s)
 {
 	s->view.host.slots = 1;

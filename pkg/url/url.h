@@ -33,4 +33,16 @@ int url_parse(const char *text, struct url *ret_url, struct err *err) MUST_CHECK
 /* True when both parse and have the same normal form. */
 bool url_equal(const char *a, const char *b);
 
+/* Hosts that an administrator names: "auth.example.com", "*.example.com:8443", "[2001:db8::1]",
+ * "10.0.0.*:*". A '*' stands for any characters within one label; without a port it is the
+ * scheme's default, and ":*" is any. */
+struct url_glob {
+	char host[DNSNAME_LEN]; /* lower case, as struct url's */
+	int port;		/* 0: the default; -1: any */
+};
+
+/* ERR_INVALID says how to write one. ret_glob is untouched then. */
+int url_glob_parse(const char *text, struct url_glob *ret_glob, struct err *err) MUST_CHECK;
+bool url_glob_matches(const struct url_glob *glob, const struct url *url);
+
 #endif
