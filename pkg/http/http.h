@@ -29,7 +29,7 @@ struct http_call;
 struct http_options {
 	const char *user_agent; /* copied */
 	bool http1;		/* never HTTP/2 */
-	bool no_proxy;		/* ignore proxy settings in the environment */
+	bool no_proxy;		/* only those that a request names, none of the environment */
 	int max_connections;	/* 0 = libcurl's default */
 };
 
@@ -63,8 +63,8 @@ enum http_fault {
 
 struct http_response {
 	enum http_fault fault;
-	bool sent;	  /* a byte of the request may have reached the server */
-	int status;	  /* 0 when no status line came */
+	bool sent;  /* a byte of the request may have reached the server; a CONNECT does not */
+	int status; /* 0 when no status line came */
 	const char *body; /* NUL-terminated, lent; empty for streams */
 	size_t body_len;
 	int retry_after_s; /* Retry-After in seconds (delta or date), capped at 3600; -1: none */
@@ -98,6 +98,7 @@ struct http_request {
 	 * fresh_connection and no proxy. A URL with another host fails with HTTP_FAULT_RESOLVE, one
 	 * with an IPv6 literal cannot be pinned (and need not). NULL: look the name up. */
 	const char *pin;
+	const char *proxy;     /* for this request, instead of http_proxy_of(); not with a pin */
 	http_data_fn *on_data; /* NULL: collect the body */
 	http_done_fn *on_done;
 	void *ctx;
@@ -110,6 +111,12 @@ struct http_call *http_start(struct http *http, const struct http_request *req) 
 /* Ends a call; its handlers are not called any more. NULL is fine. From inside an on_data the
  * call's tls stays lent until that handler is back on the loop. */
 void http_cancel(struct http_call *call);
+
+/* The proxy that the environment names for a URL, as client-go finds it: by the URL's scheme
+ * HTTPS_PROXY or HTTP_PROXY, in either case, unless NO_PROXY exempts the host ("*", names,
+ * suffixes, addresses, CIDRs, each but CIDRs with a port if wanted) or it is the loopback. NULL:
+ * none. The caller frees with mem_wipe_str(): it may hold a password. */
+char *http_proxy_of(const char *url);
 
 /* A static phrase for people: "connection refused or unreachable", "certificate not trusted". */
 const char *http_fault_text(enum http_fault fault);

@@ -68,6 +68,19 @@ static int on_resolve(void *resolver, void *reserved, void *ctx)
 	return call->pin_cache ? -1 : 0;
 }
 
+/* The connection stands, through proxies and TLS; the request goes out now. */
+static int on_connected(void *ctx, char *to, char *from, int to_port, int from_port)
+{
+	struct http_call *call = ctx;
+
+	(void)to;
+	(void)from;
+	(void)to_port;
+	(void)from_port;
+	call->connected = true;
+	return CURL_PREREQFUNC_OK;
+}
+
 static size_t on_header(char *line, size_t size, size_t len, void *ctx)
 {
 	struct http_call *call = ctx;
@@ -115,6 +128,8 @@ static void set_callbacks(struct http_call *call)
 	(void)curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, call->http);
 	(void)curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, on_resolve);
 	(void)curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, call);
+	(void)curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+	(void)curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
 	(void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	(void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
 	(void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -243,15 +258,17 @@ void http_call_free(struct http_call *call)
 	free(call);
 }
 
-/* PRETRANSFER is set once the head went out, REQUEST_SIZE counts what each send took. */
-static bool was_sent(CURL *easy)
+/* PRETRANSFER is set once the head went out, REQUEST_SIZE counts what each send took, also that of
+ * a CONNECT to a proxy. */
+static bool was_sent(const struct http_call *call)
 {
+	CURL *easy = call->easy;
 	curl_off_t pretransfer_us = 0;
 	long request_size = 0;
 
 	(void)curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer_us);
 	(void)curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &request_size);
-	return pretransfer_us > 0 || request_size > 0;
+	return call->connected && (pretransfer_us > 0 || request_size > 0);
 }
 
 static enum http_fault fault_before_connected(const struct http_call *call)
@@ -278,7 +295,7 @@ static enum http_fault fault_of(const struct http_call *call, CURLcode code, boo
 
 void http_call_finish(struct http_call *call, CURLcode code)
 {
-	bool sent = was_sent(call->easy);
+	bool sent = was_sent(call);
 	struct http_response resp = {
 		.fault = fault_of(call, code, sent),
 		.sent = sent,

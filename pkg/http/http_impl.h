@@ -68,6 +68,7 @@ struct http_call {
 	CURLcode setup;	       /* the first option that libcurl refused */
 	bool shares;	       /* its connection with other calls */
 	bool resolving;	       /* a name had to be looked up */
+	bool connected;	       /* all the way to the server */
 	enum http_fault fault; /* why we ended it ourselves */
 
 	struct curl_slist *headers;

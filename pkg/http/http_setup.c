@@ -175,6 +175,19 @@ static void set_pin(struct http_call *call, const char *pin)
 	set(call, CURLOPT_RESOLVE, call->pins);
 }
 
+/* Always said, so that libcurl does not look into the environment itself. */
+static void set_proxy(struct http_call *call, const struct http_request *req)
+{
+	CLEANUP(mem_wipe_strp) char *proxy = NULL;
+
+	if (req->proxy)
+		proxy = mem_strdup(req->proxy);
+	else if (!req->pin && !call->http->no_proxy)
+		proxy = http_proxy_of(req->url);
+	set(call, CURLOPT_PROXY, proxy ? proxy : "");
+	set(call, CURLOPT_NOPROXY, "");
+}
+
 /* Connections are kept by host name, so a pinned call must neither use nor leave one. HTTP/1.1
  * because another call could join one that speaks HTTP/2 at any time. */
 static void set_connection(struct http_call *call, const struct http_request *req)
@@ -194,8 +207,7 @@ static void set_connection(struct http_call *call, const struct http_request *re
 	set(call, CURLOPT_USERAGENT, http->user_agent);
 	if (req->pin)
 		set_pin(call, req->pin);
-	if (req->pin || http->no_proxy)
-		set(call, CURLOPT_PROXY, "");
+	set_proxy(call, req);
 }
 
 void http_call_set_up(struct http_call *call, const struct http_request *req)

@@ -377,32 +377,6 @@ static void test_ipv6_literal(void **state)
 	peer_done(&peer);
 }
 
-static void test_proxy(void **state)
-{
-	struct world *w = *state;
-	struct http_request req = get(w);
-	char proxy[64];
-
-	(void)snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%d", w->peer.port);
-	assert_int_equal(setenv("http_proxy", proxy, 1), 0);
-	assert_int_equal(setenv("https_proxy", proxy, 1), 0);
-	req.url = "http://name.test/";
-	assert_int_equal(exchange(w, &req)->fault, HTTP_OK);
-	assert_ptr_equal(strstr(w->peer.head, "GET http://name.test/ "), w->peer.head);
-
-	w->peer.reply = "HTTP/1.1 407 No\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n";
-	req.url = "https://name.test/";
-	assert_int_equal(exchange(w, &req)->fault, HTTP_FAULT_PROXY);
-	assert_int_equal(w->out.resp.retry_after_s, -1);
-
-	use_options(w, &(struct http_options){.user_agent = "x", .no_proxy = true});
-	req.url = w->url;
-	assert_int_equal(exchange(w, &req)->fault, HTTP_OK);
-	assert_ptr_equal(strstr(w->peer.head, "GET /path"), w->peer.head);
-	assert_int_equal(unsetenv("http_proxy"), 0);
-	assert_int_equal(unsetenv("https_proxy"), 0);
-}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -426,7 +400,6 @@ int main(void)
 		CASE(test_pin_of_several),
 		CASE(test_pin_for_another_host),
 		CASE(test_ipv6_literal),
-		CASE(test_proxy),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);
