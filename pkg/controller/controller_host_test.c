@@ -261,6 +261,66 @@ static void test_only_https(void **state)
 	assert_int_equal(w->peer.posts, 0);
 }
 
+/* ---- proxies ---- */
+
+static void given_proxy(const char *value)
+{
+	assert_int_equal(setenv("HTTP_PROXY", value, 1), 0);
+	assert_int_equal(setenv("HTTPS_PROXY", value, 1), 0);
+}
+
+static int without_proxies(void **state)
+{
+	assert_int_equal(unsetenv("HTTP_PROXY"), 0);
+	assert_int_equal(unsetenv("HTTPS_PROXY"), 0);
+	return world_tear_down(state);
+}
+
+/* The acme-dns of the test as the proxy: it gets what it would get anyway, but for the URL. */
+static void test_a_host_behind_a_proxy(void **state)
+{
+	struct world *w = *state;
+	CLEANUP(mem_freep) char *proxy = mem_printf("http://127.0.0.2:%d", w->peer.acme_port);
+
+	given_proxy(proxy);
+	given_allowed_hosts(w, "*.onion");
+	world_start(w);
+	w->peer.register_url = "http://no.onion/register";
+	given_at(w, "a", "s", "[\"a.example.org\"]", "http://no.onion");
+	given_at(w, "b", "t", "[\"b.example.org\"]", "http://other.test");
+	UNTIL(w, is_ready(w, "a"));
+	UNTIL(w, has_reason(w, "b", "Stalled", "HostNotAllowed"));
+	assert_int_equal(w->peer.posts, 1);
+}
+
+static void test_a_proxy_without_allowed_hosts(void **state)
+{
+	struct world *w = *state;
+
+	given_proxy("http://127.0.0.2:1");
+	world_start(w);
+	given_at(w, "a", "s", "[\"a.example.org\"]", "http://no.onion");
+	given(w, "b", "t", "[\"b.example.org\"]");
+	UNTIL(w, has_reason(w, "a", "Stalled", "HostNotAllowed"));
+	assert_true(says(w, "a", "--allowed-hosts"));
+	/* No proxy leads to the loopback. */
+	UNTIL(w, is_ready(w, "b"));
+}
+
+static void test_an_address_behind_a_proxy(void **state)
+{
+	struct world *w = *state;
+
+	given_proxy("http://127.0.0.2:1");
+	given_allowed_hosts(w, "*.*.*.*:*");
+	world_start(w);
+	given_at(w, "a", "s", "[\"a.example.org\"]", "http://169.254.169.254");
+	UNTIL(w, has_reason(w, "a", "Registered", "HostAddressRefused"));
+	given_at(w, "b", "t", "[\"b.example.org\"]", "http://192.0.2.1");
+	UNTIL(w, has_reason(w, "b", "Registered", "ServerUnavailable"));
+	assert_true(has_metric(w, "acmedns_registrations_total{result=\"unreachable\"} 1"));
+}
+
 /* Whether an address is the API server's cannot be told while those are not known. */
 static void test_the_api_server_has_no_address(void **state)
 {
@@ -295,6 +355,8 @@ static void test_an_ipv6_host(void **state)
 	assert_true(has_metric(w, "acmedns_registrations_total{result=\"unreachable\"} 1"));
 }
 
+#define PROXY_CASE(test) cmocka_unit_test_setup_teardown(test, world_set_up, without_proxies)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +371,9 @@ int main(void)
 		CASE(test_refused_hosts),
 		CASE(test_hosts_that_are_allowed),
 		CASE(test_only_https),
+		PROXY_CASE(test_a_host_behind_a_proxy),
+		PROXY_CASE(test_a_proxy_without_allowed_hosts),
+		PROXY_CASE(test_an_address_behind_a_proxy),
 		CASE(test_the_api_server_has_no_address),
 		CASE(test_the_api_server_has_no_url),
 		CASE(test_an_ipv6_host),

@@ -215,8 +215,10 @@ void channel_write(struct channel *channel);
 void host_use(struct record *record, const char *url);
 void host_leave(struct record *record);
 void host_view(struct record *record, struct plan_host *ret_host);
-void host_resolve(struct record *record);	   /* wakes the record when there is an answer */
-const char *host_pin(const struct record *record); /* for http_request, once it is resolved */
+void host_resolve(struct record *record); /* wakes the record when there is an answer */
+/* For http_request, once it is resolved. */
+const char *host_pin(const struct record *record);
+const char *host_proxy(const struct record *record); /* NULL: none */
 void host_take_slots(struct record *record, unsigned int more);
 void host_wait_slot(struct record *record);
 void host_want_no_slot(struct record *record);

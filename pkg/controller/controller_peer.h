@@ -66,7 +66,8 @@ struct peer {
 	void (*after)(struct peer *peer, const char *request);
 	void *ctx;
 	/* acme-dns */
-	bool hold; /* registrations wait for peer_release() */
+	bool hold;		  /* registrations wait for peer_release() */
+	const char *register_url; /* NULL: "/register" */
 	int acme_status;
 	const char *acme_body; /* NULL: an account */
 	struct evhttp_request *held[PEER_MAX_HELD];
@@ -458,7 +459,8 @@ static inline void peer_on_acme(struct evhttp_request *req, void *ctx)
 {
 	struct peer *peer = ctx;
 
-	assert_string_equal(evhttp_request_get_uri(req), "/register");
+	assert_string_equal(evhttp_request_get_uri(req),
+			    peer->register_url ? peer->register_url : "/register");
 	peer->posts++;
 	if (!peer->hold) {
 		peer_register(peer, req);

@@ -31,6 +31,7 @@ struct host {
 	bool ipv6;
 	size_t users;
 	const char *forbidden; /* by the administrator: why; static */
+	char *proxy;	       /* NULL: none */
 	/* addresses */
 	struct resolve_call *call;
 	enum plan_host_state state;
@@ -50,8 +51,10 @@ static char *host_key(const struct url *url)
 	return mem_printf("%s://%s:%d", url->https ? "https" : "http", url->host, url->port);
 }
 
-/* NULL when the administrator lets the host be used. */
-static const char *forbidden(const struct controller_options *options, const struct url *url)
+/* NULL when the administrator lets the host be used. Where a proxy goes nobody here can see, so the
+ * host has to be named. */
+static const char *forbidden(const struct controller_options *options, const struct url *url,
+			     bool proxied)
 {
 	size_t i;
 
@@ -64,6 +67,9 @@ static const char *forbidden(const struct controller_options *options, const str
 	if (options->allowed_hosts_len > 0)
 		return "spec.host is none of the hosts that this operator may use; use one of "
 		       "them, or have its administrator add this one to --allowed-hosts";
+	if (proxied)
+		return "spec.host is behind a proxy, where its address cannot be judged; have the "
+		       "operator's administrator name it in --allowed-hosts, or in NO_PROXY";
 	return NULL;
 }
 
@@ -86,7 +92,8 @@ static struct host *host_get(struct controller *controller, const char *text)
 	(void)snprintf(host->name, sizeof(host->name), "%s", url.host);
 	host->port = url.port;
 	host->ipv6 = url.ipv6;
-	host->forbidden = forbidden(&controller->options, &url);
+	host->proxy = http_proxy_of(url.text);
+	host->forbidden = forbidden(&controller->options, &url, host->proxy != NULL);
 	host->failed_ms = FAILED_MS;
 	HASH_ADD_KEYPTR(hh, controller->hosts, host->key, strlen(host->key), host);
 	return host;
@@ -98,6 +105,7 @@ static void host_free(struct host *host)
 	resolve_cancel(host->call);
 	free(host->key);
 	free(host->pin);
+	mem_wipe_str(host->proxy);
 	free(host);
 }
 
@@ -166,6 +174,15 @@ void host_leave(struct record *record)
 		host_free(host);
 }
 
+/* A name that only the proxy looks up; an address is judged all the same. */
+static bool is_resolved_by_proxy(const struct host *host)
+{
+	struct cidr_addr addr;
+	struct err ignored;
+
+	return host->proxy && cidr_parse_addr(host->name, &addr, &ignored);
+}
+
 /* ---- slots ---- */
 
 static unsigned int free_slots(const struct host *host)
@@ -183,6 +200,8 @@ void host_view(struct record *record, struct plan_host *ret_host)
 		return;
 	if (now_ms < host->until_ms)
 		ret_host->state = host->state;
+	if (is_resolved_by_proxy(host))
+		ret_host->state = PLAN_HOST_OK;
 	if (host->forbidden) {
 		ret_host->state = PLAN_HOST_NOT_ALLOWED;
 		ret_host->message = host->forbidden;
@@ -363,7 +382,13 @@ const char *host_pin(const struct record *record)
 {
 	const struct host *host = record->host;
 
+	assert(host && !host->forbidden);
+	assert(is_resolved_by_proxy(host) || host->state == PLAN_HOST_OK);
 	/* An IPv6 address in the URL is not looked up, and libcurl pins none. */
-	assert(host && !host->forbidden && host->state == PLAN_HOST_OK);
-	return host->ipv6 ? NULL : host->pin;
+	return host->ipv6 || host->proxy ? NULL : host->pin;
+}
+
+const char *host_proxy(const struct record *record)
+{
+	return record->host->proxy;
 }

@@ -77,6 +77,7 @@ void post_start(struct record *record, const struct plan_view *view, int work)
 		.timeout_ms = controller->options.register_timeout_ms,
 		.fresh_connection = true,
 		.pin = host_pin(record),
+		.proxy = host_proxy(record),
 		.on_done = on_registered,
 		.ctx = post,
 	};
