@@ -19,6 +19,8 @@ NAMESPACE = "acme-dns-operator-system"
 SERVICE_ACCOUNT = "acme-dns-operator"
 USER = f"system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}"
 _READY_TIMEOUT = 30.0
+# None of the machine's own: hosts behind a proxy are allowed by name only.
+_NO_PROXIES = dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"), "")
 
 
 def binary() -> Path:
@@ -60,7 +62,7 @@ class Operator:
                 *flags,
             ],
             self.log,
-            env,
+            {**_NO_PROXIES, **(env or {})},
             stop_timeout=40.0,
         )
 

@@ -3,11 +3,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import urlsplit
+
+import pytest
 
 from e2e.acmedns.client import AcmeDns
 from e2e.cluster import Object
-from e2e.scene import SECRET, Scene, Site, condition, registration, secret_ref
+from e2e.forward import ForwardProxy
+from e2e.operator import Operator
+from e2e.process import eventually
+from e2e.scene import KEY, SECRET, Scene, Site, condition, registration, secret_ref
 
 FLAGS = ("--leader-elect", "--secret-resync=1s", "--register-timeout=2s")
 
@@ -75,3 +81,56 @@ def test_http_is_not_used_when_https_is_required(scene: Scene, site: Site) -> No
     assert scene.plane.find("secret", SECRET, scene.namespace) is None
     site.run(*FLAGS)
     scene.wait_ready()
+
+
+# --- proxies ---
+
+
+def create_each(scene: Scene, hosts: dict[str, str]) -> None:
+    """Create an object for each name, with a Secret of that name, at its host."""
+    for name, host in hosts.items():
+        where = secret_ref(name)
+        scene.create(registration(host, f"{name}.test", name=name, accountSecretRef=where))
+
+
+def test_hosts_behind_a_proxy_are_used_only_if_they_are_allowed(
+    scene: Scene, site: Site, tmp_path: Path
+) -> None:
+    site.vacate()
+    hosts = {"known": "http://auth.corp.test", "unknown": "http://auth.other.test"}
+    with ForwardProxy({"auth.corp.test": address(scene.server)}) as proxy:
+        env = {"HTTP_PROXY": proxy.url, "HTTPS_PROXY": proxy.url}
+        with Operator(site.kubeconfig, tmp_path, *FLAGS, env=env):
+            create_each(scene, hosts)
+            for name in hosts:
+                assert "--allowed-hosts" in told(stalls(scene, "HostNotAllowed", name))
+            # The API server and this one are on the loopback, where no proxy leads to.
+            scene.create(registration(scene.server.url, "example.com"))
+            scene.wait_ready()
+            assert proxy.asked == []
+        with Operator(site.kubeconfig, tmp_path, *FLAGS, "--allowed-hosts=*.corp.test", env=env):
+            scene.wait_ready("known")
+            stalls(scene, "HostNotAllowed", "unknown")
+        assert proxy.asked == ["POST http://auth.corp.test/register"]
+    assert len(scene.posts()) == 2
+
+
+@pytest.mark.parametrize("status", [403, 407, 502])
+def test_proxy_that_refuses_to_connect_makes_no_account(
+    scene: Scene, site: Site, tmp_path: Path, status: int
+) -> None:
+    site.vacate()
+    flags = (*FLAGS, "--allowed-hosts=auth.corp.test")
+    with (
+        ForwardProxy({}, status) as proxy,
+        Operator(site.kubeconfig, tmp_path, *flags, env={"HTTPS_PROXY": proxy.url}) as operator,
+    ):
+        scene.create(registration("https://auth.corp.test", "example.com"))
+        obj = scene.wait(Ready="False/ServerUnavailable", Reconciling="True/ProgressingWithRetry")
+        assert told(obj) == "proxy failed"
+        # Nothing was sent to the server, so the next try comes soon, and nothing is counted.
+        eventually(lambda: len(proxy.asked) > 1, 20, "a second try")
+        assert set(proxy.asked) == {"CONNECT auth.corp.test:443"}
+        assert operator.metric("acmedns_accounts_possibly_orphaned_total") == 0
+        note = scene.own_document()["keys"][KEY]["example.com"]
+        assert note.get("uncertain", 0) == 0

@@ -269,13 +269,6 @@ static void given_proxy(const char *value)
 	assert_int_equal(setenv("HTTPS_PROXY", value, 1), 0);
 }
 
-static int without_proxies(void **state)
-{
-	assert_int_equal(unsetenv("HTTP_PROXY"), 0);
-	assert_int_equal(unsetenv("HTTPS_PROXY"), 0);
-	return world_tear_down(state);
-}
-
 /* The acme-dns of the test as the proxy: it gets what it would get anyway, but for the URL. */
 static void test_a_host_behind_a_proxy(void **state)
 {
@@ -355,8 +348,6 @@ static void test_an_ipv6_host(void **state)
 	assert_true(has_metric(w, "acmedns_registrations_total{result=\"unreachable\"} 1"));
 }
 
-#define PROXY_CASE(test) cmocka_unit_test_setup_teardown(test, world_set_up, without_proxies)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,9 +362,9 @@ int main(void)
 		CASE(test_refused_hosts),
 		CASE(test_hosts_that_are_allowed),
 		CASE(test_only_https),
-		PROXY_CASE(test_a_host_behind_a_proxy),
-		PROXY_CASE(test_a_proxy_without_allowed_hosts),
-		PROXY_CASE(test_an_address_behind_a_proxy),
+		CASE(test_a_host_behind_a_proxy),
+		CASE(test_a_proxy_without_allowed_hosts),
+		CASE(test_an_address_behind_a_proxy),
 		CASE(test_the_api_server_has_no_address),
 		CASE(test_the_api_server_has_no_url),
 		CASE(test_an_ipv6_host),

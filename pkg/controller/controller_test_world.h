@@ -79,12 +79,16 @@ static inline struct kube_config *world_config(int port)
 
 static inline int world_set_up(void **state)
 {
+	static const char *const proxies[] = {"HTTP_PROXY", "http_proxy", "HTTPS_PROXY",
+					      "https_proxy"};
 	struct world *w = mem_zalloc(sizeof(*w));
 	const struct kube_options kube = {.user_agent = "controller-test", .http1 = true};
 	const struct events_options events = {.controller = "test/test", .instance = "test"};
 	struct err err;
 
 	(void)alarm(30);
+	for (size_t i = 0; i < ARRAY_LEN(proxies); i++)
+		assert_int_equal(unsetenv(proxies[i]), 0);
 	(void)signal(SIGPIPE, SIG_IGN);
 	w->base = event_base_new();
 	peer_start(&w->peer, w->base);

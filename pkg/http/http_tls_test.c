@@ -96,6 +96,7 @@ struct world {
 	struct event_base *base;
 	struct http *http;
 	struct peer peer;
+	peer_serve_fn *behind; /* a tunnel */
 	struct outcome out;
 	SSL_CTX *server;
 	struct identity ca;
@@ -366,6 +367,56 @@ static void test_silent_handshake(void **state)
 	assert_int_equal(w->peer.accepted, 1);
 }
 
+/* ---- through a proxy ---- */
+
+/* A proxy: what is behind it is this peer too, and speaks TLS. */
+static void serve_tunnel(struct peer *peer, struct bufferevent *conn)
+{
+	void *around = (char *)peer - offsetof(struct world, peer);
+	struct world *w = around;
+	struct bufferevent **slot = peer_slot(peer, conn);
+
+	peer_say(conn, "HTTP/1.1 200 OK\r\n\r\n");
+	peer->serve = w->behind;
+	*slot = bufferevent_openssl_filter_new(peer->base, conn, SSL_new(w->server),
+					       BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+	bufferevent_setcb(*slot, peer_on_read, NULL, peer_on_event, peer);
+	assert_int_equal(bufferevent_enable(*slot, EV_READ | EV_WRITE), 0);
+}
+
+static void given_tunnel(struct world *w, peer_serve_fn *behind)
+{
+	w->behind = behind;
+	w->peer.tls = NULL;
+	w->peer.serve = serve_tunnel;
+}
+
+static void test_through_a_tunnel(void **state)
+{
+	struct world *w = *state;
+	struct identity leaf = leaf_for(w, "DNS:name.test", 3600);
+	CLEANUP(mem_freep) char *proxy = mem_printf("http://127.0.0.1:%d", w->peer.port);
+
+	serve_as(w, &leaf);
+	w->req.url = "https://name.test/";
+	w->req.proxy = proxy;
+	w->req.fresh_connection = true;
+	given_tunnel(w, NULL);
+	assert_outcome(w, HTTP_OK, true);
+	assert_string_equal(w->seen_name, "name.test");
+	assert_ptr_equal(strstr(w->peer.head, "GET / "), w->peer.head);
+	/* It was sent once the tunnel stood, and only then. */
+	given_tunnel(w, serve_nothing);
+	w->req.timeout_ms = 500;
+	assert_outcome(w, HTTP_FAULT_TIMEOUT, true);
+	given_tunnel(w, NULL);
+	w->req.timeout_ms = 5000;
+	w->tls.ca_pem = w->other_ca.cert_pem;
+	w->tls.ca_pem_len = strlen(w->tls.ca_pem);
+	assert_outcome(w, HTTP_FAULT_TLS_UNTRUSTED, false);
+	identity_done(&leaf);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -381,6 +432,7 @@ int main(void)
 		CASE(test_new_material_needs_a_new_connection),
 		CASE(test_server_without_tls),
 		CASE(test_silent_handshake),
+		CASE(test_through_a_tunnel),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);
