@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from e2e.acmedns.client import AcmeDns
-from e2e.cluster import Object
+from e2e.cluster import ApiError, Object
 from e2e.forward import ForwardProxy
+from e2e.names import NameServer
 from e2e.operator import Operator
 from e2e.process import eventually
 from e2e.scene import KEY, SECRET, Scene, Site, condition, registration, secret_ref
@@ -134,3 +135,120 @@ def test_proxy_that_refuses_to_connect_makes_no_account(
         assert operator.metric("acmedns_accounts_possibly_orphaned_total") == 0
         note = scene.own_document()["keys"][KEY]["example.com"]
         assert note.get("uncertain", 0) == 0
+
+
+# --- addresses ---
+
+
+METADATA = "169.254.169.254"
+
+
+def test_dns_server_that_changes_its_answer_changes_nothing(
+    scene: Scene, site: Site, tmp_path: Path
+) -> None:
+    site.vacate()
+    host = f"http://rebind.test:{urlsplit(scene.server.url).port}"
+    answers = {"rebind.test": [[METADATA, "127.0.0.1"], [METADATA]]}
+    domains = [f"d{i}.example.com" for i in range(6)]
+    with (
+        NameServer(tmp_path, answers) as names,
+        Operator(site.kubeconfig, tmp_path, *FLAGS, program=names.program),
+    ):
+        scene.create(registration(host, *domains))
+        scene.wait_ready()
+        assert len(scene.posts()) == 6
+        assert names.asked == ["rebind.test"]
+        # An object of the same host is served by the same answer, for a while.
+        create_each(scene, {"second": host})
+        scene.wait_ready("second")
+        assert names.asked == ["rebind.test"]
+        scene.delete()
+        scene.delete("second")
+        create_each(scene, {"between": scene.server.url})
+        scene.wait_ready("between")
+        create_each(scene, {"third": host})
+        assert "a link-local address" in told(stalls(scene, "HostAddressRefused", "third"))
+        assert names.asked == ["rebind.test"] * 2
+    assert len(scene.posts()) == 8
+
+
+def test_name_that_leads_inside_is_refused(scene: Scene, site: Site, tmp_path: Path) -> None:
+    site.vacate()
+    answers = {"metadata.test": [[METADATA]], "none.test": [["0.0.0.0"]]}
+    with (
+        NameServer(tmp_path, answers) as names,
+        Operator(site.kubeconfig, tmp_path, *FLAGS, program=names.program),
+    ):
+        create_each(scene, {"metadata": "http://metadata.test", "none": "https://none.test"})
+        create_each(scene, {"nowhere": "http://nowhere.test"})
+        assert "a link-local address" in told(stalls(scene, "HostAddressRefused", "metadata"))
+        assert "an unspecified address" in told(stalls(scene, "HostAddressRefused", "none"))
+        failed = scene.wait("nowhere", Ready="False/ServerUnavailable")
+        assert "does not exist in DNS" in told(failed)
+
+
+def test_address_of_the_api_server_is_refused_in_every_form(scene: Scene, site: Site) -> None:
+    site.run(*FLAGS, "--allow-address=127.0.0.2/32", without="--allow-address=127.0.0.0/8")
+    port = scene.plane.port
+    forms = {
+        "plain": "127.0.0.1",
+        "mapped": "[::ffff:127.0.0.1]",
+        "nat64": "[64:ff9b::7f00:1]",
+        "local-nat64": "[64:ff9b:1::7f00:1]",
+        "6to4": "[2002:7f00:1::1]",
+    }
+    create_each(scene, {name: f"https://{host}:{port}" for name, host in forms.items()})
+    for name in forms:
+        obj = stalls(scene, "HostAddressRefused", name)
+        assert "the Kubernetes API server's address" in told(obj)
+        assert scene.plane.find("secret", name, scene.namespace) is None
+
+
+ODD_HOSTS = [
+    "http://2852039166/",
+    "http://0x7f.1",
+    "http://0xa9fea9fe",
+    "http://0251.0376.0251.0376",
+    "http://169.254.169.254.",
+    "http://127.0.0.256",
+    "http://svc\\@evil.test",
+    "http://svc@evil.test",
+    "http://svc:word@evil.test",
+    "http://svc#@evil.test",
+    "http://svc?@evil.test",
+    "http://svc%2eevil.test",
+    "http://auth.test/#/x",
+    "http://auth.test/../x",
+    "http://auth.test:0",
+    "http://auth.test:65536",
+    "http://[::1",
+    "http://[fe80::1%25eth0]",
+    "http://auth.test\r\nX-Injected: 1",
+    "http://b\u00fccher.test",
+    "http:/auth.test",
+    "//auth.test",
+    "file:///etc/passwd",
+    "gopher://auth.test",
+]
+
+
+@pytest.mark.parametrize("host", ODD_HOSTS, ids=repr)
+def test_host_that_can_be_read_in_two_ways_is_refused_by_the_schema(
+    scene: Scene, host: str
+) -> None:
+    with pytest.raises(ApiError, match=r"spec\.host") as caught:
+        scene.create(registration(host, "example.com"))
+    assert caught.value.status == 422
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect_is_not_followed(scene: Scene, site: Site, status: int) -> None:
+    site.run(*FLAGS)
+    with AcmeDns() as another:
+        location = {"Location": f"{another.url}/register"}
+        scene.server.fault(kind="answer", status=status, headers=location)
+        scene.create(registration(scene.server.url, "example.com"))
+        obj = scene.wait(Ready="False/RegistrationUnavailable")
+        assert "redirects" in told(obj)
+        assert another.requests() == []
+    assert len(scene.posts()) == 1

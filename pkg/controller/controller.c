@@ -211,7 +211,7 @@ struct controller *controller_new(const struct controller_options *options, stru
 		.max_running = MAX_RUNNING,
 		.metrics = options->metrics,
 	};
-	const struct resolve_options resolve = {0};
+	const struct resolve_options resolve = {.servers = options->dns_servers};
 	struct url url;
 
 	if (url_parse(options->api_server, &url, err)) {

@@ -32,6 +32,7 @@ struct controller_options {
 	struct metrics *metrics;
 	const char *user_agent;
 	const char *const *namespaces; /* NULL-terminated; NULL: all */
+	const char *dns_servers;       /* as resolve_options'; NULL: the system's (all but tests) */
 	const char *api_server;	       /* URL: its addresses are refused to tenants */
 	const struct cidr *allowed;    /* --allow-address */
 	size_t allowed_len;

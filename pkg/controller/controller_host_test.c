@@ -187,14 +187,29 @@ static void test_another_host_during_the_write_of_a_claim(void **state)
 struct refused {
 	const char *host;
 	const char *reason;
+	const char *says;
 };
 
 static const struct refused refused[] = {
-	{"http://127.0.0.3:1", "HostAddressRefused"},
-	{"http://127.0.0.1:1", "HostAddressRefused"},
-	{"http://[::1]:1", "HostAddressRefused"},
-	{"http://no.onion", "ServerUnavailable"}, /* never asked of DNS, RFC 7686 */
+	{"http://127.0.0.3:1", "HostAddressRefused", "loopback"},
+	{"http://127.0.0.1:1", "HostAddressRefused", "the Kubernetes API server's"},
+	{"http://[::1]:1", "HostAddressRefused", "loopback"},
+	{"http://169.254.169.254", "HostAddressRefused", "link-local"},
+	{"http://[::ffff:169.254.169.254]", "HostAddressRefused", "link-local"},
+	{"http://[64:ff9b::169.254.169.254]", "HostAddressRefused", "link-local"},
+	{"http://[64:ff9b:1::a9fe:a9fe]", "HostAddressRefused", "link-local"},
+	{"http://[2002:a9fe:a9fe::1]", "HostAddressRefused", "link-local"},
+	{"http://[::ffff:127.0.0.1]:1", "HostAddressRefused", "the Kubernetes API server's"},
+	{"http://[64:ff9b::7f00:1]:1", "HostAddressRefused", "the Kubernetes API server's"},
+	{"http://[2002:7f00:1::]:1", "HostAddressRefused", "the Kubernetes API server's"},
+	{"http://[64:ff9b::224.0.0.1]", "HostAddressRefused", "multicast"},
+	{"http://no.onion", "ServerUnavailable", "DNS"}, /* never asked of DNS, RFC 7686 */
 };
+
+static bool says(struct world *w, const char *name, const char *text)
+{
+	return strstr(jv_str(condition(w, name, "Registered"), "message"), text);
+}
 
 static void test_refused_hosts(void **state)
 {
@@ -209,6 +224,7 @@ static void test_refused_hosts(void **state)
 		given_at(w, same, same, "[\"a.example.org\"]", refused[i].host);
 		UNTIL(w, has_reason(w, name, "Registered", refused[i].reason));
 		UNTIL(w, has_reason(w, same, "Registered", refused[i].reason));
+		assert_true(says(w, name, refused[i].says));
 		assert_null(peer_secret(&w->peer, name));
 	}
 }
@@ -220,11 +236,6 @@ static void given_allowed_hosts(struct world *w, const char *glob)
 	assert_int_equal(url_glob_parse(glob, &w->allowed_host, &err), 0);
 	w->options.allowed_hosts = &w->allowed_host;
 	w->options.allowed_hosts_len = 1;
-}
-
-static bool says(struct world *w, const char *name, const char *text)
-{
-	return strstr(jv_str(condition(w, name, "Registered"), "message"), text);
 }
 
 static void test_hosts_that_are_allowed(void **state)
