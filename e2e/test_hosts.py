@@ -252,3 +252,29 @@ def test_redirect_is_not_followed(scene: Scene, site: Site, status: int) -> None
         assert "redirects" in told(obj)
         assert another.requests() == []
     assert len(scene.posts()) == 1
+
+
+# --- slots ---
+
+
+def test_namespaces_take_turns_at_a_host(scene: Scene, site: Site) -> None:
+    site.run("--leader-elect", "--secret-resync=1s", "--register-timeout=60s")
+    another = scene.another_namespace()
+    scene.server.hold()
+    many = [f"m{i}" for i in range(30)]
+    create_each(scene, dict.fromkeys(many, scene.server.url))
+    scene.server.wait_held(4)
+    for name in many:
+        scene.wait(name, Reconciling="True")
+    lone = registration(scene.server.url, "lone.test", name="lone", allowFrom=["10.9.0.0/16"])
+    scene.create(lone, another)
+    scene.wait("lone", another, Reconciling="True")
+    eventually(lambda: scene.counts(another)["get secrets"] > 0, 20, "it stands in the line")
+    scene.server.release()
+    scene.wait_ready("lone", another)
+    scene.wait_all_ready(len(many), 60)
+    posts = [each["body"] for each in scene.posts()]
+    turn = next(i for i, body in enumerate(posts) if "10.9.0.0/16" in body)
+    # Four were held; of the four slots that they left each other one is the other namespace's.
+    assert 4 <= turn < 8
+    assert len(posts) == len(many) + 1

@@ -103,6 +103,42 @@ static void test_slots(void **state)
 	assert_int_equal(w->peer.posts, 6);
 }
 
+static void given_and_looking(struct world *w, const char *namespace, const char *name)
+{
+	CLEANUP(mem_freep)
+	char *look = mem_printf("GET /api/v1/namespaces/%s/secrets/%s", namespace, name);
+
+	given_in(w, namespace, name, "[\"a.example.org\"]");
+	UNTIL(w, peer_count(&w->peer, look) == 1);
+}
+
+/* Namespaces take turns, however many of one's objects wait. */
+static void test_slots_are_fair(void **state)
+{
+	static const char *const many[] = {"m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8"};
+	static const char *const turns[] = {"m5", "few1", "one", "m6", "few2", "m7", "m8"};
+	struct world *w = *state;
+
+	world_start(w);
+	w->peer.hold = true;
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		given_and_looking(w, "many", many[i]);
+	UNTIL(w, w->peer.held_len == 4);
+	given_and_looking(w, "few", "few1");
+	given_and_looking(w, "few", "few2");
+	given_and_looking(w, "one", "one");
+	/* When this one, of another host, is done, the others stand in their lines. */
+	given_at(w, "x", "x", "[\"a.example.org\"]", "http://127.0.0.3:1");
+	UNTIL(w, has_reason(w, "x", "Registered", "HostAddressRefused"));
+	for (size_t i = 0; i < ARRAY_LEN(turns); i++) {
+		assert_null(peer_secret(&w->peer, turns[i]));
+		peer_release(&w->peer);
+		UNTIL(w, w->peer.held_len == 4);
+		assert_non_null(peer_secret(&w->peer, turns[i]));
+		assert_int_equal(json_object_size(w->peer.secrets), 5 + i);
+	}
+}
+
 static void test_slots_of_one_secret(void **state)
 {
 	struct world *w = *state;
@@ -366,6 +402,7 @@ int main(void)
 		CASE(test_no_answer),
 		CASE(test_no_server),
 		CASE(test_slots),
+		CASE(test_slots_are_fair),
 		CASE(test_slots_of_one_secret),
 		CASE(test_a_slot_is_given_back),
 		CASE(test_another_host_during_a_claim),

@@ -210,7 +210,37 @@ void channel_respect(struct plan_failure *failure, const struct err *err);
 /* Sends the edits that wait, or ends them when there is nothing to send. */
 void channel_write(struct channel *channel);
 
-/* ---- host.c: one acme-dns server: its addresses and its slots ---- */
+/* ---- host.c: one acme-dns server, and its addresses ---- */
+
+/* Objects of one namespace that wait for a slot, in the order they came. */
+struct host_line {
+	char *namespace;
+	struct record *records;
+	UT_hash_handle hh; /* the order of the hash is that of the turns */
+};
+
+struct host {
+	struct controller *controller;
+	char *key; /* "scheme://host:port" */
+	char name[DNSNAME_LEN];
+	int port;
+	bool ipv6;
+	size_t users;
+	const char *forbidden; /* by the administrator: why; static */
+	char *proxy;	       /* NULL: none */
+	/* addresses */
+	struct resolve_call *call;
+	enum plan_host_state state;
+	int64_t until_ms; /* when state becomes UNRESOLVED again */
+	int64_t failed_ms;
+	char message[160];
+	char *pin;
+	struct record *wait_address;
+	/* slots */
+	unsigned int taken; /* the sum of the records' */
+	struct host_line *lines;
+	UT_hash_handle hh;
+};
 
 void host_use(struct record *record, const char *url);
 void host_leave(struct record *record);
@@ -219,11 +249,20 @@ void host_resolve(struct record *record); /* wakes the record when there is an a
 /* For http_request, once it is resolved. */
 const char *host_pin(const struct record *record);
 const char *host_proxy(const struct record *record); /* NULL: none */
+void host_free_all(struct controller *controller);
+
+/* ---- host_slots.c: its slots ---- */
+
 void host_take_slots(struct record *record, unsigned int more);
 void host_wait_slot(struct record *record);
 void host_want_no_slot(struct record *record);
 /* Gives back what neither works nor an edit under way need, to the next that waits. */
 void host_settle(struct record *record);
-void host_free_all(struct controller *controller);
+/* Slots that the object's works need. */
+unsigned int host_held(const struct record *record);
+unsigned int host_free_slots(const struct host *host);
+/* To those whose turn it is, as long as there are any. */
+void host_offer_slots(struct host *host);
+void host_leave_line(struct record *record);
 
 #endif

@@ -3,7 +3,8 @@
 #define CONTROLLER_TEST_WORLD_H
 
 /* For the tests of this package: a controller with its peers in one loop, and words to say what is
- * given and what is expected. All objects are in the namespace "default". */
+ * given and what is expected. Objects are in the namespace "default" unless a word says otherwise.
+ */
 
 #include <arpa/inet.h>
 #include <signal.h>
@@ -145,9 +146,8 @@ static inline int world_tear_down(void **state)
 
 /* ---- given ---- */
 
-/* domains: NULL-terminated JSON texts in one array, like ["a.example.org"]. */
-static inline void given_at(struct world *w, const char *name, const char *secret,
-			    const char *domains, const char *host)
+static inline json_t *new_object(struct world *w, const char *name, const char *secret,
+				 const char *domains, const char *host)
 {
 	CLEANUP(mem_freep) char *uid = mem_printf("uid-%d", ++w->uids);
 	json_t *object = json_pack(
@@ -158,6 +158,24 @@ static inline void given_at(struct world *w, const char *name, const char *secre
 		"domains", json_loads(domains, 0, NULL), "status", "observedGeneration", -1);
 
 	assert_non_null(object);
+	return object;
+}
+
+/* domains: NULL-terminated JSON texts in one array, like ["a.example.org"]. */
+static inline void given_at(struct world *w, const char *name, const char *secret,
+			    const char *domains, const char *host)
+{
+	peer_put_registration(&w->peer, new_object(w, name, secret, domains, host));
+}
+
+/* In a namespace, with a Secret of its name. The peer tells objects apart by their names alone. */
+static inline void given_in(struct world *w, const char *namespace, const char *name,
+			    const char *domains)
+{
+	CLEANUP(mem_freep) char *host = mem_printf("http://127.0.0.2:%d", w->peer.acme_port);
+	json_t *object = new_object(w, name, name, domains, host);
+
+	jv_set_str(json_object_get(object, "metadata"), "namespace", namespace);
 	peer_put_registration(&w->peer, object);
 }
 

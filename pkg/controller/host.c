@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * An acme-dns server as the operator sees it: the addresses that its name has and that may be used,
- * and how many registrations run there at a time. Objects of one server share its slots, those of
+ * An acme-dns server as the operator sees it: whether it may be used at all, and the addresses that
+ * its name has and that may be used. Objects of one server share these and its slots, those of
  * another have their own: a dead server delays nobody else.
  */
 
@@ -22,29 +22,6 @@
 #define REFUSED_MS     60000
 #define FAILED_MS      5000
 #define FAILED_MOST_MS 60000
-
-struct host {
-	struct controller *controller;
-	char *key; /* "scheme://host:port" */
-	char name[DNSNAME_LEN];
-	int port;
-	bool ipv6;
-	size_t users;
-	const char *forbidden; /* by the administrator: why; static */
-	char *proxy;	       /* NULL: none */
-	/* addresses */
-	struct resolve_call *call;
-	enum plan_host_state state;
-	int64_t until_ms; /* when state becomes UNRESOLVED again */
-	int64_t failed_ms;
-	char message[160];
-	char *pin;
-	/* slots */
-	unsigned int taken; /* the sum of the records' */
-	struct record *wait_slot;
-	struct record *wait_address;
-	UT_hash_handle hh;
-};
 
 static char *host_key(const struct url *url)
 {
@@ -121,15 +98,10 @@ void host_free_all(struct controller *controller)
 
 /* ---- which host an object uses ---- */
 
-static unsigned int held(const struct record *record)
-{
-	return record->memory ? (unsigned int)plan_slots_held(record->memory) : 0;
-}
-
 /* Its claims at the old host count there until they have ended, and so do those being written. */
 static bool must_stay(const struct record *record)
 {
-	return record->host && (record->stage == RECORD_WRITING || held(record) > 0);
+	return record->host && (record->stage == RECORD_WRITING || host_held(record) > 0);
 }
 
 void host_use(struct record *record, const char *url)
@@ -149,15 +121,11 @@ void host_use(struct record *record, const char *url)
 
 static void stop_waiting(struct record *record)
 {
-	if (record->waits_slot)
-		DL_DELETE2(record->host->wait_slot, record, slot_prev, slot_next);
+	host_leave_line(record);
 	if (record->waits_address)
 		DL_DELETE2(record->host->wait_address, record, address_prev, address_next);
-	record->waits_slot = false;
 	record->waits_address = false;
 }
-
-static void offer_slots(struct host *host);
 
 void host_leave(struct record *record)
 {
@@ -169,7 +137,7 @@ void host_leave(struct record *record)
 	host->taken -= record->slots;
 	record->slots = 0;
 	record->host = NULL;
-	offer_slots(host);
+	host_offer_slots(host);
 	if (--host->users == 0)
 		host_free(host);
 }
@@ -183,12 +151,7 @@ static bool is_resolved_by_proxy(const struct host *host)
 	return host->proxy && cidr_parse_addr(host->name, &addr, &ignored);
 }
 
-/* ---- slots ---- */
-
-static unsigned int free_slots(const struct host *host)
-{
-	return PLAN_WORKS > host->taken ? PLAN_WORKS - host->taken : 0;
-}
+/* ---- what plan() sees of it ---- */
 
 void host_view(struct record *record, struct plan_host *ret_host)
 {
@@ -211,63 +174,9 @@ void host_view(struct record *record, struct plan_host *ret_host)
 	ret_host->message = host->message;
 	ret_host->retry_ms = host->until_ms;
 	/* Who waits goes before who comes; what was given to this one is its own. */
-	assert(record->slots >= held(record));
-	ret_host->slots = record->slots - held(record) + (host->wait_slot ? 0 : free_slots(host));
-}
-
-static void set_slots(struct record *record, unsigned int slots)
-{
-	record->host->taken += slots - record->slots;
-	record->slots = slots;
-}
-
-void host_take_slots(struct record *record, unsigned int more)
-{
-	unsigned int want = held(record) + more;
-
-	if (want > record->slots)
-		set_slots(record, want);
-}
-
-void host_wait_slot(struct record *record)
-{
-	if (!record->host || record->waits_slot)
-		return;
-	record->waits_slot = true;
-	DL_APPEND2(record->host->wait_slot, record, slot_prev, slot_next);
-	offer_slots(record->host);
-}
-
-static void offer_slots(struct host *host)
-{
-	while (host->wait_slot && free_slots(host) > 0) {
-		struct record *record = host->wait_slot;
-
-		DL_DELETE2(host->wait_slot, record, slot_prev, slot_next);
-		record->waits_slot = false;
-		set_slots(record, record->slots + 1);
-		workq_add(host->controller->queue, record->uid, WORKQ_HIGH);
-	}
-}
-
-void host_settle(struct record *record)
-{
-	unsigned int keep = held(record);
-
-	/* An edit may be turning them into claims. */
-	if (record->stage == RECORD_EDITING || record->stage == RECORD_WRITING ||
-	    record->slots <= keep)
-		return;
-	set_slots(record, keep);
-	offer_slots(record->host);
-}
-
-void host_want_no_slot(struct record *record)
-{
-	if (record->waits_slot)
-		DL_DELETE2(record->host->wait_slot, record, slot_prev, slot_next);
-	record->waits_slot = false;
-	host_settle(record);
+	assert(record->slots >= host_held(record));
+	ret_host->slots =
+		record->slots - host_held(record) + (host->lines ? 0 : host_free_slots(host));
 }
 
 /* ---- addresses ---- */
