@@ -278,3 +278,52 @@ def test_namespaces_take_turns_at_a_host(scene: Scene, site: Site) -> None:
     # Four were held; of the four slots that they left each other one is the other namespace's.
     assert 4 <= turn < 8
     assert len(posts) == len(many) + 1
+
+
+# --- servers that fail ---
+
+
+def fail_thrice(scene: Scene, status: int) -> None:
+    """Have the server refuse three objects in a row; it is left alone from then on."""
+    scene.server.fault(kind="answer", status=status)
+    for i in range(3):
+        create_each(scene, {f"failed-{i}": scene.server.url})
+        scene.wait(f"failed-{i}", Ready="False/ServerUnavailable")
+
+
+def asked_for_health(scene: Scene) -> int:
+    """Return how often the server was asked whether it lives."""
+    return len(scene.server.requests("/health", method="GET"))
+
+
+def test_server_that_fails_is_left_alone_until_it_answers(scene: Scene, site: Site) -> None:
+    operator = site.run(*FLAGS)
+    scene.server.fault(kind="answer", status=503, path="/health")
+    fail_thrice(scene, 500)
+    assert operator.metric("acmedns_hosts_unavailable") == 1
+    create_each(scene, {"waits": scene.server.url})
+    obj = scene.wait("waits", Ready="False/ServerUnavailable", Reconciling="True")
+    assert "GET /health" in told(obj)
+    eventually(lambda: asked_for_health(scene) >= 1, 20, "it is asked whether it lives")
+    assert len(scene.posts()) == 3
+    assert scene.plane.find("secret", "waits", scene.namespace) is None
+    assert scene.get("waits")["status"] == obj["status"]
+    with AcmeDns() as another:
+        create_each(scene, {"elsewhere": another.url})
+        scene.wait_ready("elsewhere")
+    scene.server.unfault()
+    scene.wait_ready("waits", timeout=40)
+    assert operator.metric("acmedns_hosts_unavailable") == 0
+    assert operator.metric("acmedns_health_probes_total", result="alive") >= 1
+
+
+def test_server_without_health_is_alive_and_is_tried_by_one_at_a_time(
+    scene: Scene, site: Site
+) -> None:
+    site.run(*FLAGS)
+    scene.server.fault(kind="answer", status=404, path="/health")
+    fail_thrice(scene, 503)
+    create_each(scene, dict.fromkeys(["a", "b", "c"], scene.server.url))
+    eventually(lambda: len(scene.posts()) == 4, 20, "one tries")
+    eventually(lambda: len(scene.posts()) == 5, 30, "another tries, after a longer pause")
+    assert asked_for_health(scene) == 2

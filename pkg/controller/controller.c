@@ -173,11 +173,25 @@ static void declare_metrics(struct controller *controller)
 		.help = "Accounts that may exist at an acme-dns server unknown to anybody",
 	};
 
+	const struct metrics_desc unavailable = {
+		.type = METRICS_GAUGE,
+		.name = "acmedns_hosts_unavailable",
+		.help = "acme-dns servers that failed several times in a row and are left alone",
+	};
+	const struct metrics_desc probes = {
+		.type = METRICS_COUNTER,
+		.name = "acmedns_health_probes_total",
+		.help = "GET /health of such servers, by result",
+		.labels = {"result"},
+	};
+
 	controller->metrics.reconciles = metrics_declare(metrics, &reconciles);
 	controller->metrics.reconcile_time = metrics_declare(metrics, &reconcile_time);
 	controller->metrics.registrations = metrics_declare(metrics, &registered);
 	controller->metrics.orphaned = metrics_declare(metrics, &orphaned);
 	metrics_add(controller->metrics.orphaned, NULL, 0);
+	controller->metrics.unavailable = metrics_declare(metrics, &unavailable);
+	controller->metrics.probes = metrics_declare(metrics, &probes);
 }
 
 static void make_informer(struct controller *controller)

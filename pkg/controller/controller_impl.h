@@ -5,6 +5,7 @@
 #include "base/hash.h"
 
 #include "api/api.h"
+#include "breaker/breaker.h"
 #include "controller/controller.h"
 #include "http/http.h"
 #include "informer/informer.h"
@@ -93,6 +94,7 @@ struct controller {
 	void *drained_ctx;
 	struct {
 		struct metrics_family *reconciles, *reconcile_time, *registrations, *orphaned;
+		struct metrics_family *unavailable, *probes;
 	} metrics;
 };
 
@@ -239,6 +241,12 @@ struct host {
 	/* slots */
 	unsigned int taken; /* the sum of the records' */
 	struct host_line *lines;
+	/* whether it lives */
+	struct breaker breaker;
+	char *health_url; /* of the object that failed last */
+	struct event *question_timer;
+	struct http_call *question;
+	bool asks_address; /* first */
 	UT_hash_handle hh;
 };
 
@@ -246,9 +254,9 @@ void host_use(struct record *record, const char *url);
 void host_leave(struct record *record);
 void host_view(struct record *record, struct plan_host *ret_host);
 void host_resolve(struct record *record); /* wakes the record when there is an answer */
-/* For http_request, once it is resolved. */
-const char *host_pin(const struct record *record);
-const char *host_proxy(const struct record *record); /* NULL: none */
+bool host_is_resolved(const struct host *host);
+void host_look_up(struct host *host);	       /* ends with host_ask() */
+const char *host_pin(const struct host *host); /* for http_request, once it is resolved */
 void host_free_all(struct controller *controller);
 
 /* ---- host_slots.c: its slots ---- */
@@ -264,5 +272,20 @@ unsigned int host_free_slots(const struct host *host);
 /* To those whose turn it is, as long as there are any. */
 void host_offer_slots(struct host *host);
 void host_leave_line(struct record *record);
+/* Those who wait shall look again at the host: they keep their places. */
+void host_wake_lines(struct host *host);
+
+/* ---- host_breaker.c: whether it lives ---- */
+
+/* What came of a POST to that base URL. */
+void host_note(struct record *record, const char *url, const struct acmedns_result *result,
+	       enum http_fault fault, int64_t sent_ms);
+/* Slots that may be in use at a time. */
+unsigned int host_most_slots(const struct host *host);
+/* When it is time, if somebody waits and the breaker is open. */
+void host_ask_later(struct host *host);
+/* Asks now, if that only waited for an address; without one it is dead. */
+void host_ask(struct host *host);
+void host_forget_breaker(struct host *host);
 
 #endif

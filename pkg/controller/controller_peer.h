@@ -70,6 +70,8 @@ struct peer {
 	const char *register_url; /* NULL: "/register" */
 	int acme_status;
 	const char *acme_body; /* NULL: an account */
+	int health_status;
+	int health_asked;
 	struct evhttp_request *held[PEER_MAX_HELD];
 	size_t held_len, most_held;
 	int posts;
@@ -459,6 +461,12 @@ static inline void peer_on_acme(struct evhttp_request *req, void *ctx)
 {
 	struct peer *peer = ctx;
 
+	if (strcmp(evhttp_request_get_uri(req), "/health") == 0) {
+		assert_int_equal(evhttp_request_get_command(req), EVHTTP_REQ_GET);
+		peer->health_asked++;
+		peer_reply(req, peer->health_status, "");
+		return;
+	}
 	assert_string_equal(evhttp_request_get_uri(req),
 			    peer->register_url ? peer->register_url : "/register");
 	peer->posts++;
@@ -500,6 +508,7 @@ static inline void peer_start(struct peer *peer, struct event_base *base)
 		.events = json_array(),
 		.log = BUF_INIT(PEER_MAX_TEXT),
 		.acme_status = 201,
+		.health_status = 200,
 	};
 	peer->api = peer_listen(base, "127.0.0.1", &peer->api_port);
 	peer->acme = peer_listen(base, "127.0.0.2", &peer->acme_port);

@@ -72,6 +72,7 @@ static struct host *host_get(struct controller *controller, const char *text)
 	host->proxy = http_proxy_of(url.text);
 	host->forbidden = forbidden(&controller->options, &url, host->proxy != NULL);
 	host->failed_ms = FAILED_MS;
+	host->breaker.pause_ms = controller->options.breaker_pause_ms;
 	HASH_ADD_KEYPTR(hh, controller->hosts, host->key, strlen(host->key), host);
 	return host;
 }
@@ -80,6 +81,7 @@ static void host_free(struct host *host)
 {
 	HASH_DEL(host->controller->hosts, host);
 	resolve_cancel(host->call);
+	host_forget_breaker(host);
 	free(host->key);
 	free(host->pin);
 	mem_wipe_str(host->proxy);
@@ -142,6 +144,8 @@ void host_leave(struct record *record)
 		host_free(host);
 }
 
+/* ---- what plan() sees of it ---- */
+
 /* A name that only the proxy looks up; an address is judged all the same. */
 static bool is_resolved_by_proxy(const struct host *host)
 {
@@ -151,28 +155,50 @@ static bool is_resolved_by_proxy(const struct host *host)
 	return host->proxy && cidr_parse_addr(host->name, &addr, &ignored);
 }
 
-/* ---- what plan() sees of it ---- */
+static enum plan_host_state address_state(const struct host *host)
+{
+	if (is_resolved_by_proxy(host))
+		return PLAN_HOST_OK;
+	return mono_ms() < host->until_ms ? host->state : PLAN_HOST_UNRESOLVED;
+}
+
+bool host_is_resolved(const struct host *host)
+{
+	return address_state(host) == PLAN_HOST_OK;
+}
+
+/* Nothing is known of a server that fails but to those who try it out. */
+static bool is_down(const struct record *record)
+{
+	enum breaker_state state = record->host->breaker.state;
+
+	return state == BREAKER_OPEN ||
+	       (state == BREAKER_TRIAL && record->slots == 0 &&
+		(record->host->lines || host_free_slots(record->host) == 0));
+}
 
 void host_view(struct record *record, struct plan_host *ret_host)
 {
 	const struct host *host = record->host;
-	int64_t now_ms = mono_ms();
 
 	*ret_host = (struct plan_host){.state = PLAN_HOST_UNRESOLVED};
 	if (!host)
 		return;
-	if (now_ms < host->until_ms)
-		ret_host->state = host->state;
-	if (is_resolved_by_proxy(host))
-		ret_host->state = PLAN_HOST_OK;
 	if (host->forbidden) {
 		ret_host->state = PLAN_HOST_NOT_ALLOWED;
 		ret_host->message = host->forbidden;
 		ret_host->retry_ms = INT64_MAX;
 		return;
 	}
+	ret_host->state = address_state(host);
 	ret_host->message = host->message;
 	ret_host->retry_ms = host->until_ms;
+	if (ret_host->state != PLAN_HOST_REFUSED && is_down(record)) {
+		ret_host->state = PLAN_HOST_DOWN;
+		ret_host->message = "the acme-dns server has failed several times in a row; it is "
+				    "tried again once it answers GET /health";
+		ret_host->retry_ms = INT64_MAX;
+	}
 	/* Who waits goes before who comes; what was given to this one is its own. */
 	assert(record->slots >= host_held(record));
 	ret_host->slots =
@@ -190,6 +216,7 @@ static void wake_waiting(struct host *host)
 		record->waits_address = false;
 		workq_add(host->controller->queue, record->uid, WORKQ_HIGH);
 	}
+	host_ask(host);
 }
 
 static void set_state(struct host *host, enum plan_host_state state, int64_t ms,
@@ -274,6 +301,13 @@ static void on_resolved(void *ctx, const struct resolve_answer *answer, const st
 	wake_waiting(host);
 }
 
+void host_look_up(struct host *host)
+{
+	if (!host->call)
+		host->call =
+			resolve_start(host->controller->resolve, host->name, on_resolved, host);
+}
+
 void host_resolve(struct record *record)
 {
 	struct host *host = record->host;
@@ -282,22 +316,12 @@ void host_resolve(struct record *record)
 	if (!record->waits_address)
 		DL_APPEND2(host->wait_address, record, address_prev, address_next);
 	record->waits_address = true;
-	if (!host->call)
-		host->call =
-			resolve_start(host->controller->resolve, host->name, on_resolved, host);
+	host_look_up(host);
 }
 
-const char *host_pin(const struct record *record)
+const char *host_pin(const struct host *host)
 {
-	const struct host *host = record->host;
-
-	assert(host && !host->forbidden);
-	assert(is_resolved_by_proxy(host) || host->state == PLAN_HOST_OK);
+	assert(!host->forbidden && host_is_resolved(host));
 	/* An IPv6 address in the URL is not looked up, and libcurl pins none. */
 	return host->ipv6 || host->proxy ? NULL : host->pin;
-}
-
-const char *host_proxy(const struct record *record)
-{
-	return record->host->proxy;
 }

@@ -18,7 +18,9 @@ unsigned int host_held(const struct record *record)
 
 unsigned int host_free_slots(const struct host *host)
 {
-	return PLAN_WORKS > host->taken ? PLAN_WORKS - host->taken : 0;
+	unsigned int most = host_most_slots(host);
+
+	return most > host->taken ? most - host->taken : 0;
 }
 
 static void set_slots(struct record *record, unsigned int slots)
@@ -84,6 +86,18 @@ static struct record *take_turn(struct host *host)
 	return record;
 }
 
+void host_wake_lines(struct host *host)
+{
+	struct host_line *line;
+	struct host_line *next;
+	struct record *record;
+
+	HASH_ITER(hh, host->lines, line, next) {
+		DL_FOREACH2(line->records, record, slot_next)
+		workq_add(host->controller->queue, record->uid, WORKQ_HIGH);
+	}
+}
+
 /* ---- slots ---- */
 
 void host_offer_slots(struct host *host)
@@ -110,6 +124,7 @@ void host_wait_slot(struct record *record)
 		return;
 	join_line(record);
 	host_offer_slots(record->host);
+	host_ask_later(record->host);
 }
 
 void host_settle(struct record *record)

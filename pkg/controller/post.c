@@ -8,12 +8,14 @@
 #include "acmedns/acmedns.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mono.h"
 #include "controller/controller_impl.h"
 
 struct post {
 	struct record *record;
 	int work;
 	struct http_call *call;
+	int64_t sent_ms;
 };
 
 static void report(struct record *record, const char *domain, const struct acmedns_result *result)
@@ -48,6 +50,7 @@ static void on_registered(void *ctx, const struct http_response *resp)
 	log_debug("POST /register ended", "domain", memory->works[post->work].domain, "detail",
 		  resp->detail, NULL);
 	report(record, memory->works[post->work].domain, &result);
+	host_note(record, memory->works[post->work].host, &result, resp->fault, post->sent_ms);
 	record->posts[post->work] = NULL;
 	record_view(record, &view);
 	plan_fold_registered(memory, &view, post->work, &result, &account);
@@ -76,13 +79,13 @@ void post_start(struct record *record, const struct plan_view *view, int work)
 		.max_body = ACMEDNS_MAX_ANSWER,
 		.timeout_ms = controller->options.register_timeout_ms,
 		.fresh_connection = true,
-		.pin = host_pin(record),
-		.proxy = host_proxy(record),
+		.pin = host_pin(record->host),
+		.proxy = record->host->proxy,
 		.on_done = on_registered,
 		.ctx = post,
 	};
 
-	*post = (struct post){.record = record, .work = work};
+	*post = (struct post){.record = record, .work = work, .sent_ms = mono_ms()};
 	post->call = http_start(controller->http, &req);
 	record->posts[work] = post;
 	plan_fold_posting(record_memory(record), work);

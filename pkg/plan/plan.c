@@ -189,7 +189,8 @@ static bool is_busy(const struct plan_view *view, const struct plan_memory *memo
 		    const struct plan_assessment *assessment, const struct plan_action *action)
 {
 	return view->object->status.conditions[API_RECONCILING].present && plan_is_writable(view) &&
-	       memory->claim.reason == API_REASON_OTHER && !plan_is_told(&memory->write) &&
+	       view->host.state != PLAN_HOST_DOWN && memory->claim.reason == API_REASON_OTHER &&
+	       !plan_is_told(&memory->write) &&
 	       (assessment->count[NEED_WORK] || action->wants_slot);
 }
 
@@ -254,7 +255,8 @@ static bool prepare_claims(const struct plan_view *view, const struct plan_memor
 	if (view->host.state != PLAN_HOST_OK)
 		wake_at(action, view->host.retry_ms);
 	action->claims = plan_claims(view, memory, assessment);
-	action->wants_slot = view->host.state == PLAN_HOST_OK && view->host.slots == 0;
+	action->wants_slot = view->host.state == PLAN_HOST_DOWN ||
+			     (view->host.state == PLAN_HOST_OK && view->host.slots == 0);
 	return false;
 }
 

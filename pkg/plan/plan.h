@@ -132,13 +132,14 @@ enum plan_host_state {
 	PLAN_HOST_OK,
 	PLAN_HOST_FAILED,      /* the name has no address, or no answer came */
 	PLAN_HOST_REFUSED,     /* an address that the operator must not use */
+	PLAN_HOST_DOWN,	       /* it fails: no claim; who wants a slot is woken when it has one */
 	PLAN_HOST_NOT_ALLOWED, /* by --allowed-hosts and the like: nothing goes there */
 };
 
 struct plan_host {
 	enum plan_host_state state;
 	const char *message; /* lent; why it is not OK */
-	int64_t retry_ms;    /* FAILED, REFUSED: when it becomes UNRESOLVED again */
+	int64_t retry_ms;    /* not OK: when to look again */
 	unsigned int slots;  /* POSTs that this object may have beyond those it has */
 };
 

@@ -96,7 +96,8 @@ static struct verdict registering(const struct plan_view *view, const struct pla
 		return verdict(API_FALSE, API_REASON_HOST_NOT_ALLOWED, view->host.message);
 	if (a->count[NEED_CLAIM] && view->host.state == PLAN_HOST_REFUSED)
 		return verdict(API_FALSE, API_REASON_HOST_ADDRESS_REFUSED, view->host.message);
-	if (a->count[NEED_CLAIM] && view->host.state == PLAN_HOST_FAILED)
+	if (a->count[NEED_CLAIM] &&
+	    (view->host.state == PLAN_HOST_FAILED || view->host.state == PLAN_HOST_DOWN))
 		return verdict(API_FALSE, API_REASON_SERVER_UNAVAILABLE, view->host.message);
 	return verdict(API_UNKNOWN, API_REASON_REGISTERING, "accounts are being registered");
 }

@@ -290,6 +290,14 @@ static inline void host_refused(struct scene *s)
 	s->view.host.message = "loopback";
 }
 
+static inline void host_down(struct scene *s)
+{
+	s->view.host.state = PLAN_HOST_DOWN;
+	s->view.host.message = "it fails";
+	s->view.host.retry_ms = INT64_MAX;
+	s->view.host.slots = 0;
+}
+
 static inline void host_not_allowed(struct scene *s)
 {
 	s->view.host.state = PLAN_HOST_NOT_ALLOWED;

@@ -62,6 +62,7 @@ static const struct row posts[] = {
 	{"a slow server, in time", ON(claimed_just_in_time, slow_server), .want = PLAN_EXPIRE},
 	{"host to be resolved again", ON(claimed, host_unresolved), .want = PLAN_RESOLVE_HOST},
 	{"host failed", ON(claimed, host_failed), .want = PLAN_EXPIRE},
+	{"a server that fails", ON(claimed, host_down), .want = PLAN_EXPIRE},
 	{"claimed at another host", ON(claimed_elsewhere), .want = PLAN_EXPIRE},
 	{"the domain left the spec", ON(claimed_b), .want = PLAN_EXPIRE},
 	{"suspended in the meantime", ON(claimed), .spec = ",'suspend':true", .want = PLAN_EXPIRE},
