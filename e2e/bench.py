@@ -347,13 +347,18 @@ class Bench:
 
     # hosts that do not answer
 
-    def add_dead(self, api: Api, silent: str, resolves: bool) -> None:
-        """20 objects in the same Secrets: half on a silent server, half on a silent name."""
-        for i in range(20):
-            name = f"dead-{i}"
-            host = f"http://{silent}" if i % 2 or not resolves else f"http://{name}.invalid.test"
-            api.create(self.object(name, f"acme-dns-{i % 10}", host))
-        eventually(lambda: self.server.silent_hosts()[0]["accepted"] > 3, 30, "all slots taken")
+    def dead_hosts(self) -> dict[str, tuple[Callable[[int], str], Callable[[], bool]]]:
+        """The ways to be dead: the URL of such a host for an object, and whether all slots hang."""
+        silent, drip = self.server.silent_host(), self.stack.enter_context(AcmeDns())
+        drip.fault(kind="drip", status=201, interval=1.0, body="x" * 1000)
+        return {
+            "dns": (lambda i: f"http://dead-{i}.invalid.test", lambda: True),
+            "accept": (
+                lambda _: f"http://{silent}",
+                lambda: self.server.silent_hosts()[0]["accepted"] > 3,
+            ),
+            "drip": (lambda _: drip.url, lambda: len(drip.requests("/register")) > 3),
+        }
 
     def side_by_side(self, apis: Sequence[Api]) -> list[float]:
         """50 objects in each of the namespaces, in turn, so that the machine treats them alike."""
@@ -366,26 +371,43 @@ class Bench:
             api.wait_ready(names, 60)
         return [api.took(names) for api in apis]
 
-    def dead_hosts(self) -> None:
-        """Objects of a good host, for an operator with and one without hosts that never answer."""
-        say("50 objects of a good host, beside 20 objects on hosts that never answer, and without")
-        silent, program = self.server.silent_host(), silent_names(self.stack, self.directory)
+    def beside_dead_hosts(self) -> None:
+        """For each way to be dead, an operator with 20 objects on such hosts, and one without."""
+        dead, program = self.dead_hosts(), silent_names(self.stack, self.directory)
         if not program:
-            say("  no name that never resolves: that takes root, for a resolv.conf of its own")
-        apis = [self.new_api("without"), self.new_api("with")]
-        operators = [self.operator(api.namespace, *program) for api in apis]
-        with operators[0], operators[1]:
-            self.add_dead(apis[1], silent, bool(program))
-            with loop_watched(operators[1]) as took:
-                without, along = self.side_by_side(apis)
-            assert not [name for name in apis[1].ready if name.startswith("dead-")]
-            turns = long_turns(operators[1])
-        self.report.add("good_host_ready_ms_without", without, None, 1)
-        self.report.add("good_host_ready_ms_with", along, None, 1)
-        self.report.add("good_host_ratio", along / without, 1.25, 2)
+            say("no name that never resolves: that takes root, for a resolv.conf of its own")
+            del dead["dns"]
+        took: list[tuple[float, float]] = []
+        turns = sum(self.beside(kind, *dead[kind], program, took) for kind in dead)
         self.report_answers([whole for whole, _ in took], "", None)
         self.report_answers([net for _, net in took], "_without_waiting_for_a_core", 100)
         self.report.add("loop_turns_of_more_than_100_ms_cpu", turns, 0)
+
+    def beside(
+        self,
+        kind: str,
+        host: Callable[[int], str],
+        hangs: Callable[[], bool],
+        program: list[str | Path],
+        took: list[tuple[float, float]],
+    ) -> int:
+        """50 objects of a good host, with and without dead ones; how many turns took long."""
+        say(f"50 objects of a good host, beside 20 objects on hosts that hang in {kind}")
+        apis = [self.new_api(f"without-{kind}"), self.new_api(f"with-{kind}")]
+        operators = [self.operator(api.namespace, *program) for api in apis]
+        with operators[0], operators[1]:
+            for i in range(20):
+                apis[1].create(self.object(f"dead-{i}", f"acme-dns-{i % 10}", host(i)))
+            eventually(hangs, 30, "all slots taken")
+            with loop_watched(operators[1]) as answers:
+                without, along = self.side_by_side(apis)
+            assert not [name for name in apis[1].ready if name.startswith("dead-")]
+            turns = long_turns(operators[1])
+        took += answers
+        self.report.add(f"good_host_ready_ms_without_{kind}", without, None, 1)
+        self.report.add(f"good_host_ready_ms_with_{kind}", along, None, 1)
+        self.report.add(f"good_host_ratio_{kind}", along / without, 1.25, 2)
+        return turns
 
     def report_answers(self, took: list[float], what: str, budget: float | None) -> None:
         took.sort()
@@ -408,7 +430,7 @@ class Bench:
             self.burst("all on one Secret", "shared", lambda _: "shared")
             self.thousand(have=421)
             self.restart(operator)
-        self.dead_hosts()
+        self.beside_dead_hosts()
 
 
 def long_turns(operator: Operator) -> int:
