@@ -50,13 +50,18 @@ struct http_tls {
 /* Why a request brought no complete answer. */
 enum http_fault {
 	HTTP_OK = 0,
-	HTTP_FAULT_RESOLVE,	  /* the name did not resolve */
-	HTTP_FAULT_CONNECT,	  /* refused, unreachable, or timed out before it was connected */
-	HTTP_FAULT_TLS,		  /* handshake failed */
-	HTTP_FAULT_TLS_UNTRUSTED, /* certificate not trusted, expired, or for another name */
-	HTTP_FAULT_TIMEOUT,	  /* deadline passed after connecting */
-	HTTP_FAULT_CLOSED,	  /* reset or closed before the answer was complete */
-	HTTP_FAULT_TOO_LARGE,	  /* the answer passed its cap */
+	HTTP_FAULT_RESOLVE, /* the name did not resolve */
+	HTTP_FAULT_CONNECT, /* refused or unreachable */
+	HTTP_FAULT_CONNECT_TIMEOUT,
+	HTTP_FAULT_TLS,		/* handshake failed */
+	HTTP_FAULT_TLS_TIMEOUT, /* connected, but the handshake was not done in time */
+	HTTP_FAULT_TLS_UNTRUSTED,
+	HTTP_FAULT_TLS_EXPIRED, /* or not valid yet */
+	HTTP_FAULT_TLS_NAME,	/* the certificate is for another name */
+	HTTP_FAULT_TIMEOUT,	/* deadline passed after a byte of the request went out */
+	HTTP_FAULT_CLOSED,	/* reset or closed before the answer was complete */
+	HTTP_FAULT_TOO_LARGE,	/* the answer passed its cap */
+	HTTP_FAULT_NOT_HTTP,	/* what came back */
 	HTTP_FAULT_PROXY,
 	HTTP_FAULT_OTHER,
 };

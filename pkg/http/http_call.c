@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/x509_vfy.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -271,12 +272,34 @@ static bool was_sent(const struct http_call *call)
 	return call->connected && (pretransfer_us > 0 || request_size > 0);
 }
 
-static enum http_fault fault_before_connected(const struct http_call *call)
+static enum http_fault fault_before_sent(const struct http_call *call)
 {
 	curl_off_t lookup_us = 0;
+	long connected_port = 0; /* CONNECT_TIME is set behind the handshake only */
 
 	(void)curl_easy_getinfo(call->easy, CURLINFO_NAMELOOKUP_TIME_T, &lookup_us);
-	return call->resolving && lookup_us == 0 ? HTTP_FAULT_RESOLVE : HTTP_FAULT_CONNECT;
+	(void)curl_easy_getinfo(call->easy, CURLINFO_PRIMARY_PORT, &connected_port);
+	if (call->resolving && lookup_us == 0)
+		return HTTP_FAULT_RESOLVE;
+	return connected_port > 0 ? HTTP_FAULT_TLS_TIMEOUT : HTTP_FAULT_CONNECT_TIMEOUT;
+}
+
+/* libcurl judges the name itself: OpenSSL has then found nothing, or nothing in particular. */
+static enum http_fault fault_of_certificate(const struct http_call *call)
+{
+	long verdict = X509_V_OK;
+
+	(void)curl_easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
+	switch (verdict) {
+	case X509_V_OK:
+	case X509_V_ERR_UNSPECIFIED:
+		return HTTP_FAULT_TLS_NAME;
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return HTTP_FAULT_TLS_EXPIRED;
+	default:
+		return HTTP_FAULT_TLS_UNTRUSTED;
+	}
 }
 
 static enum http_fault fault_of(const struct http_call *call, CURLcode code, bool sent)
@@ -289,7 +312,12 @@ static enum http_fault fault_of(const struct http_call *call, CURLcode code, boo
 	if (proxy_status >= 300)
 		return HTTP_FAULT_PROXY;
 	if (code == CURLE_OPERATION_TIMEDOUT && !sent)
-		return fault_before_connected(call);
+		return fault_before_sent(call);
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		return fault_of_certificate(call);
+	/* HTTP/0.9: bytes without a head. */
+	if (code == CURLE_UNSUPPORTED_PROTOCOL && sent)
+		return HTTP_FAULT_NOT_HTTP;
 	return http_fault_of(code);
 }
 

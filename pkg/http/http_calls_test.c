@@ -250,7 +250,7 @@ static void test_deadline_in_the_queue(void **state)
 	(void)http_start(w->http, &req);
 	run_until(w->base, &w->peer.requests, 1);
 	req.timeout_ms = 50;
-	assert_fault(w, &req, HTTP_FAULT_CONNECT, false);
+	assert_fault(w, &req, HTTP_FAULT_CONNECT_TIMEOUT, false);
 }
 
 struct chain {

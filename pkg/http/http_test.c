@@ -266,6 +266,28 @@ static void test_silent_server(void **state)
 	assert_int_equal(w->peer.requests, 1);
 }
 
+static void greet_and_close(struct peer *peer, struct bufferevent *conn)
+{
+	peer_say_and_close(peer, conn, peer->reply);
+}
+
+static void test_server_without_http(void **state)
+{
+	static const char *const greetings[] = {
+		"SSH-2.0-OpenSSH_9.2\r\n",
+		"220 mail.test ESMTP\r\n",
+		"HTTP/9.9 200 OK\r\n\r\n",
+	};
+	struct world *w = *state;
+	struct http_request req = get(w);
+
+	w->peer.serve = greet_and_close;
+	for (size_t i = 0; i < ARRAY_LEN(greetings); i++) {
+		w->peer.reply = greetings[i];
+		assert_fault(w, &req, HTTP_FAULT_NOT_HTTP, true);
+	}
+}
+
 /* A socket whose queue of connections is full: the kernel ignores further ones. */
 static int listen_full(struct sockaddr_in *addr, int fillers[static 4])
 {
@@ -294,10 +316,10 @@ static void test_connect_timeout(void **state)
 
 	(void)snprintf(w->url, sizeof(w->url), "http://127.0.0.1:%d/", ntohs(addr.sin_port));
 	req.connect_timeout_ms = 50;
-	assert_fault(w, &req, HTTP_FAULT_CONNECT, false);
+	assert_fault(w, &req, HTTP_FAULT_CONNECT_TIMEOUT, false);
 	req.connect_timeout_ms = 0;
 	req.timeout_ms = 50;
-	assert_fault(w, &req, HTTP_FAULT_CONNECT, false);
+	assert_fault(w, &req, HTTP_FAULT_CONNECT_TIMEOUT, false);
 	for (size_t i = 0; i < 4; i++)
 		(void)close(fillers[i]);
 	(void)close(fd);
@@ -395,6 +417,7 @@ int main(void)
 		CASE(test_name_not_resolved),
 		CASE(test_closed),
 		CASE(test_silent_server),
+		CASE(test_server_without_http),
 		CASE(test_connect_timeout),
 		CASE(test_pins_do_not_leak),
 		CASE(test_pin_of_several),

@@ -214,10 +214,11 @@ static void test_bad_leaf(void **state)
 	struct world *w = *state;
 	struct identity leaves[] = {leaf_for(w, "DNS:name.test", 3600),
 				    leaf_for(w, "IP:127.0.0.1", -3600)};
+	static const enum http_fault faults[] = {HTTP_FAULT_TLS_NAME, HTTP_FAULT_TLS_EXPIRED};
 
 	for (size_t i = 0; i < ARRAY_LEN(leaves); i++) {
 		serve_as(w, &leaves[i]);
-		assert_outcome(w, HTTP_FAULT_TLS_UNTRUSTED, false);
+		assert_outcome(w, faults[i], false);
 		identity_done(&leaves[i]);
 	}
 	w->tls.insecure = true;
@@ -237,7 +238,7 @@ static void test_server_name(void **state)
 	assert_string_equal(w->seen_name, "name.test");
 	assert_non_null(strstr(w->peer.head, host));
 	w->tls.server_name = "another.test";
-	assert_outcome(w, HTTP_FAULT_TLS_UNTRUSTED, false);
+	assert_outcome(w, HTTP_FAULT_TLS_NAME, false);
 	w->tls.server_name = "not a name";
 	assert_outcome(w, HTTP_FAULT_OTHER, false);
 	identity_done(&leaf);
@@ -363,7 +364,7 @@ static void test_silent_handshake(void **state)
 
 	w->peer.tls = NULL; /* it waits for the end of a request that does not come */
 	w->req.timeout_ms = 100;
-	assert_outcome(w, HTTP_FAULT_CONNECT, false);
+	assert_outcome(w, HTTP_FAULT_TLS_TIMEOUT, false);
 	assert_int_equal(w->peer.accepted, 1);
 }
 
