@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "acmedns/acmedns.h"
+#include "acmedns/acmedns_impl.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "cidr/cidr.h"
-#include "http/http.h"
 #include "jv/jv.h"
 
 char *acmedns_register_body(const char *const *allow_from, size_t len)
@@ -100,120 +99,35 @@ static int copy_allowfrom(const json_t *doc, struct acmedns_account *account)
 	return 0;
 }
 
-static int read_account(const char *text, size_t len, struct acmedns_account *ret_account)
+static enum acmedns_flaw fill_account(const json_t *doc, struct acmedns_account *account)
+{
+	if (!json_is_object(doc))
+		return ACMEDNS_FLAW_JSON;
+	if (copy_string(doc, "username", account->username, ACMEDNS_UUID_LEN) ||
+	    !acmedns_is_uuid(account->username))
+		return ACMEDNS_FLAW_USERNAME;
+	if (copy_string(doc, "password", account->password, ACMEDNS_PASSWORD_LEN) ||
+	    !*account->password || !is_printable(account->password))
+		return ACMEDNS_FLAW_PASSWORD;
+	if (copy_string(doc, "subdomain", account->subdomain, ACMEDNS_UUID_LEN) ||
+	    !acmedns_is_uuid(account->subdomain))
+		return ACMEDNS_FLAW_SUBDOMAIN;
+	if (copy_string(doc, "fulldomain", account->fulldomain, DNSNAME_LEN) ||
+	    !is_fulldomain(account))
+		return ACMEDNS_FLAW_FULLDOMAIN;
+	return copy_allowfrom(doc, account) ? ACMEDNS_FLAW_ALLOWFROM : ACMEDNS_FLAW_NONE;
+}
+
+enum acmedns_flaw acmedns_read_account(const char *text, size_t len,
+				       struct acmedns_account *ret_account)
 {
 	struct acmedns_account account = {0};
 	struct err ignored;
 	CLEANUP(jv_freep) json_t *doc = jv_parse(text, len, &ignored);
-	int bad = !doc || copy_string(doc, "username", account.username, ACMEDNS_UUID_LEN) ||
-		  copy_string(doc, "password", account.password, ACMEDNS_PASSWORD_LEN) ||
-		  copy_string(doc, "subdomain", account.subdomain, ACMEDNS_UUID_LEN) ||
-		  copy_string(doc, "fulldomain", account.fulldomain, DNSNAME_LEN) ||
-		  copy_allowfrom(doc, &account) || !acmedns_is_uuid(account.username) ||
-		  !acmedns_is_uuid(account.subdomain) || !account.password[0] ||
-		  !is_printable(account.password) || !is_fulldomain(&account);
+	enum acmedns_flaw flaw = fill_account(doc, &account);
 
-	if (!bad)
+	if (flaw == ACMEDNS_FLAW_NONE)
 		*ret_account = account;
 	explicit_bzero(&account, sizeof(account));
-	return bad ? -1 : 0;
-}
-
-/* ---- what an answer means: one row an answer, no text of the server's ---- */
-
-struct meaning {
-	enum acmedns_verdict verdict;
-	bool maybe_made;
-	const char *message;
-};
-
-/* Nothing usable came back. If bytes went out, the server may have acted on them. */
-static struct meaning fault_meaning(const struct http_response *resp)
-{
-	const char *message = http_fault_text(resp->fault);
-
-	if (!resp->sent)
-		return (struct meaning){ACMEDNS_UNREACHABLE, false, message};
-	if (resp->fault == HTTP_FAULT_TOO_LARGE)
-		return (struct meaning){ACMEDNS_BAD_ANSWER, true, message};
-	return (struct meaning){ACMEDNS_NO_ANSWER, true, message};
-}
-
-static bool says(const struct http_response *resp, const char *word)
-{
-	return memmem(resp->body, resp->body_len, word, strlen(word)) != NULL;
-}
-
-static struct meaning client_error_meaning(const struct http_response *resp)
-{
-	switch (resp->status) {
-	case 400:
-		if (says(resp, "invalid_allowfrom_cidr"))
-			return (struct meaning){ACMEDNS_BAD_ALLOWFROM, false,
-						"the server refuses a CIDR of spec.allowFrom"};
-		break;
-	case 401:
-	case 403:
-		return (struct meaning){
-			ACMEDNS_DENIED, false,
-			"the server asks for authentication, or does not take ours"};
-	case 404:
-	case 405:
-		return (struct meaning){ACMEDNS_UNAVAILABLE, false,
-					"there is no /register at this URL: registration is "
-					"disabled, or this is not an acme-dns API"};
-	case 429:
-		return (struct meaning){ACMEDNS_THROTTLED, false,
-					"the server asks to come back later"};
-	default:
-		break;
-	}
-	return (struct meaning){ACMEDNS_REJECTED, false, "the server refused the request"};
-}
-
-static struct meaning status_meaning(const struct http_response *resp)
-{
-	if (resp->status >= 500)
-		return (struct meaning){ACMEDNS_SERVER_ERROR, true, "the server reports an error"};
-	if (resp->status >= 400)
-		return client_error_meaning(resp);
-	if (resp->status >= 300)
-		return (struct meaning){ACMEDNS_UNAVAILABLE, false,
-					"the server redirects /register: spec.host must name the "
-					"API itself"};
-	if (resp->status == 200)
-		return (struct meaning){
-			ACMEDNS_UNAVAILABLE, false,
-			"the answer is not one of acme-dns: spec.host must name its "
-			"API"};
-	return (struct meaning){ACMEDNS_BAD_ANSWER, true, "the answer holds no account"};
-}
-
-static bool has_account(const struct http_response *resp, struct acmedns_account *ret_account)
-{
-	return resp->fault == HTTP_OK && resp->status / 100 == 2 &&
-	       !read_account(resp->body, resp->body_len, ret_account);
-}
-
-static struct meaning meaning_of(const struct http_response *resp,
-				 struct acmedns_account *ret_account)
-{
-	if (has_account(resp, ret_account))
-		return (struct meaning){ACMEDNS_REGISTERED, false, "registered"};
-	/* A status that says no is clear, even if the text behind it did not all come: a web
-	 * server's error page may well pass the cap. */
-	if (resp->fault == HTTP_OK || resp->status >= 300)
-		return status_meaning(resp);
-	return fault_meaning(resp);
-}
-
-struct acmedns_result acmedns_register_result(const struct http_response *resp,
-					      struct acmedns_account *ret_account)
-{
-	struct meaning m = meaning_of(resp, ret_account);
-
-	return (struct acmedns_result){.verdict = m.verdict,
-				       .maybe_made = m.maybe_made,
-				       .retry_after_s = resp->retry_after_s,
-				       .message = m.message};
+	return flaw;
 }

@@ -5,7 +5,8 @@
 /*
  * acme-dns' HTTP API: what is sent to /register, and what an answer means. Pure: the caller does
  * the transfer. /register has no idempotency key and nothing can be listed or deleted, so the one
- * question that matters of a failure is whether an account may have been made by it.
+ * question that matters of a failure is whether an account may have been made by it. The table of
+ * all answers is in acmedns_answer.c, and for people in docs/server-answers.md.
  *
  * Source: acme-dns' pkg/api/register.go, and its answers as seen on the wire.
  */
@@ -36,7 +37,7 @@ enum acmedns_verdict {
 	ACMEDNS_REGISTERED,    /* 201, or what a proxy made of it (2xx), with a whole account */
 	ACMEDNS_UNAVAILABLE,   /* 404, 405, 3xx, 200: registration disabled, or not acme-dns */
 	ACMEDNS_BAD_ALLOWFROM, /* 400 invalid_allowfrom_cidr */
-	ACMEDNS_DENIED,	       /* 401, 403 */
+	ACMEDNS_DENIED,	       /* 401, 403, 407 */
 	ACMEDNS_REJECTED,      /* any other 4xx */
 	ACMEDNS_THROTTLED,     /* 429 */
 	ACMEDNS_UNREACHABLE,   /* no byte of the request was sent */
@@ -59,6 +60,12 @@ char *acmedns_register_body(const char *const *allow_from, size_t len);
  * subdomain + "." + a host name, the password is printable, allowfrom a list of CIDRs. */
 struct acmedns_result acmedns_register_result(const struct http_response *resp,
 					      struct acmedns_account *ret_account);
+
+/* A 404 or 405 of /register does not say whether acme-dns answered: GET /health does. */
+bool acmedns_wants_health(const struct http_response *resp);
+
+/* What its answer makes of the message of the result: static; NULL when it tells nothing. */
+const char *acmedns_health_message(const struct http_response *resp);
 
 bool acmedns_is_uuid(const char *text);
 

@@ -138,12 +138,16 @@ static void test_status(void **state)
 		{400, "{\"error\": \"invalid_allowfrom_cidr\"}", ACMEDNS_BAD_ALLOWFROM, false},
 		{400, "{\"error\": \"malformed_json_payload\"}", ACMEDNS_REJECTED, false},
 		{400, "", ACMEDNS_REJECTED, false},
+		{400, "Client sent an HTTP request to an HTTPS server.\n", ACMEDNS_UNAVAILABLE,
+		 false},
+		{400, "<title>400 The plain HTTP request was sent to HTTPS port</title>",
+		 ACMEDNS_UNAVAILABLE, false},
 		{401, "{\"error\": \"forbidden\"}", ACMEDNS_DENIED, false},
 		{403, "<html>", ACMEDNS_DENIED, false},
 		{404, "404 page not found\n", ACMEDNS_UNAVAILABLE, false},
 		{404, "{\"error\": \"invalid_allowfrom_cidr\"}", ACMEDNS_UNAVAILABLE, false},
 		{405, "Method Not Allowed\n", ACMEDNS_UNAVAILABLE, false},
-		{407, "", ACMEDNS_REJECTED, false},
+		{407, "", ACMEDNS_DENIED, false},
 		{408, "", ACMEDNS_REJECTED, false},
 		{409, "", ACMEDNS_REJECTED, false},
 		{422, "", ACMEDNS_REJECTED, false},
@@ -182,6 +186,113 @@ static void test_status(void **state)
 		if (r.verdict != cases[i].verdict || r.maybe_made != cases[i].maybe_made)
 			fail_msg("%d %s: %d", cases[i].status, cases[i].body, (int)r.verdict);
 		assert_int_equal(r.retry_after_s, (int)i - 1);
+	}
+}
+
+/* What is told: a row of the table each, in its order. */
+static const struct telling {
+	struct http_response resp;
+	const char *message; /* the start of it */
+} tellings[] = {
+	{{.status = 200}, "the answer is not one of acme-dns"},
+	{{.status = 201}, "the answer holds no account: it is not a JSON object"},
+	{{.status = 201, .body = "{}"}, "the answer holds no account: its username"},
+	{{.status = 201, .body = ACCOUNT(Q(USER), "1", Q(FULL), Q(SUB), "")},
+	 "the answer holds no account: its password"},
+	{{.status = 201, .body = ACCOUNT(Q(USER), Q(PASS), Q(FULL), Q("x"), "")},
+	 "the answer holds no account: its subdomain"},
+	{{.status = 201, .body = ACCOUNT(Q(USER), Q(PASS), Q("x.test"), Q(SUB), "")},
+	 "the answer holds no account: its fulldomain"},
+	{{.status = 201, .body = WHOLE(",\"allowfrom\":1")},
+	 "the answer holds no account: its allowfrom"},
+	{{.status = 307}, "the server redirects /register"},
+	{{.status = 400, .body = "invalid_allowfrom_cidr"}, "the server refuses a CIDR"},
+	{{.status = 400, .body = "malformed_json_payload"}, "the server cannot read the request"},
+	{{.status = 400, .body = "an HTTP request to an HTTPS server"}, "the server wants HTTPS"},
+	{{.status = 400, .body = "HTTP request was sent to HTTPS port"}, "the server wants HTTPS"},
+	{{.status = 401}, "the server, or a proxy before it, asks for authentication"},
+	{{.status = 403}, "the server, or a proxy before it, forbids"},
+	{{.status = 404}, "there is no /register at this URL"},
+	{{.status = 405}, "there is no /register at this URL"},
+	{{.status = 407}, "a proxy before the server asks for authentication"},
+	{{.status = 429}, "the server asks to come back later"},
+	{{.status = 400}, "the server refused the request"},
+	{{.status = 418}, "the server refused the request"},
+	{{.status = 502}, "a proxy before the server gets no proper answer"},
+	{{.status = 503}, "the server, or a proxy before it, is not available"},
+	{{.status = 504}, "a proxy before the server gets no answer"},
+	{{.status = 500}, "the server reports an error of its own"},
+	{{.status = 507}, "the server reports an error of its own"},
+	{{.status = 101}, "the answer is not one of acme-dns"},
+	{{.fault = HTTP_FAULT_RESOLVE}, "the name of spec.host does not resolve"},
+	{{.fault = HTTP_FAULT_CONNECT}, "the server refuses the connection"},
+	{{.fault = HTTP_FAULT_CONNECT_TIMEOUT}, "the server does not take the connection"},
+	{{.fault = HTTP_FAULT_TLS}, "the TLS handshake with the server fails"},
+	{{.fault = HTTP_FAULT_TLS_TIMEOUT}, "the server does not finish the TLS handshake"},
+	{{.fault = HTTP_FAULT_TLS_UNTRUSTED}, "the server's certificate is not trusted: no"},
+	{{.fault = HTTP_FAULT_TLS_EXPIRED}, "the server's certificate is not trusted: it has exp"},
+	{{.fault = HTTP_FAULT_TLS_NAME}, "the server's certificate is not trusted: it is not for"},
+	{{.fault = HTTP_FAULT_PROXY}, "the operator's own proxy"},
+	{{.fault = HTTP_FAULT_CLOSED}, "the server closes the connection before the request"},
+	{{.fault = HTTP_FAULT_OTHER}, "the request could not be sent"},
+	{{.fault = HTTP_FAULT_TIMEOUT, .sent = true}, "the server does not answer in time"},
+	{{.fault = HTTP_FAULT_CLOSED, .sent = true}, "the server closed the connection before its"},
+	{{.fault = HTTP_FAULT_TOO_LARGE, .sent = true}, "the answer is larger than any"},
+	{{.fault = HTTP_FAULT_NOT_HTTP, .sent = true}, "what answers does not speak HTTP"},
+	{{.fault = HTTP_FAULT_OTHER, .sent = true}, "the exchange with the server broke off"},
+};
+
+static void test_message(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(tellings); i++) {
+		const struct telling *t = &tellings[i];
+		struct acmedns_result r = judge_no_account(&t->resp);
+
+		if (strncmp(r.message, t->message, strlen(t->message)) != 0)
+			fail_msg("%s, not %s", r.message, t->message);
+	}
+}
+
+static void test_health(void **state)
+{
+	static const struct {
+		struct http_response resp;
+		const char *message; /* the start of it; NULL: none */
+	} cases[] = {
+		{{.status = 200, .body = ""}, "registration is disabled at this acme-dns server"},
+		{{.status = 200, .body = "ok"}, "spec.host is not the URL"},
+		{{.status = 200, .body = "", .fault = HTTP_FAULT_TOO_LARGE},
+		 "spec.host is not the URL"},
+		{{.status = 302, .body = ""}, "spec.host is not the URL"},
+		{{.status = 404, .body = "x"}, "spec.host is not the URL"},
+		{{.status = 405, .body = ""}, "spec.host is not the URL"},
+		{{.status = 204, .body = ""}, NULL},
+		{{.status = 401, .body = ""}, NULL},
+		{{.status = 403, .body = ""}, NULL},
+		{{.status = 502, .body = ""}, NULL},
+		{{.body = "", .fault = HTTP_FAULT_TIMEOUT}, NULL},
+		{{.body = "", .fault = HTTP_FAULT_CONNECT}, NULL},
+	};
+	int status;
+	size_t i;
+
+	(void)state;
+	for (status = 200; status < 600; status++)
+		assert_int_equal(acmedns_wants_health(&(struct http_response){.status = status}),
+				 status == 404 || status == 405);
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		struct http_response resp = cases[i].resp;
+		const char *message;
+
+		resp.body_len = strlen(resp.body);
+		message = acmedns_health_message(&resp);
+		if (!cases[i].message)
+			assert_null(message);
+		else
+			assert_memory_equal(message, cases[i].message, strlen(cases[i].message));
 	}
 }
 
@@ -354,6 +465,7 @@ int main(void)
 		cmocka_unit_test(test_fault),	      cmocka_unit_test(test_status),
 		cmocka_unit_test(test_account),	      cmocka_unit_test(test_mangled_account),
 		cmocka_unit_test(test_raw_nul),	      cmocka_unit_test(test_long_allowfrom),
+		cmocka_unit_test(test_message),	      cmocka_unit_test(test_health),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
