@@ -42,6 +42,41 @@ static void test_failing_registrations(void **state)
 	assert_int_equal(w->peer.posts, ARRAY_LEN(failing));
 }
 
+static bool is_told(struct world *w, const char *name, const char *words)
+{
+	const json_t *registered = condition(w, name, "Registered");
+
+	return registered && strstr(jv_str(registered, "message"), words);
+}
+
+/* A server without /register is asked what it is. */
+static void test_health(void **state)
+{
+	static const struct {
+		const char *health;
+		const char *told;
+	} rows[] = {
+		{NULL, "is not the URL of an acme-dns API"},
+		{"<html>", "is not the URL of an acme-dns API"},
+		{"", "registration is disabled at this acme-dns server"},
+	};
+	struct world *w = *state;
+
+	world_start(w);
+	w->peer.acme_status = 404;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		CLEANUP(mem_freep) char *name = mem_printf("o%zu", i);
+
+		w->peer.health = rows[i].health;
+		w->peer.health_status = rows[i].health ? 200 : 404;
+		given(w, name, name, "[\"a.example.org\"]");
+		UNTIL(w, has_reason(w, name, "Registered", "RegistrationUnavailable"));
+		assert_true(is_told(w, name, rows[i].told));
+	}
+	assert_true(has_metric(w, "acmedns_registrations_total{result=\"unavailable\"} 3"));
+	assert_int_equal(w->peer.posts, 3);
+}
+
 static void test_no_answer(void **state)
 {
 	struct world *w = *state;
@@ -399,6 +434,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_failing_registrations),
+		CASE(test_health),
 		CASE(test_no_answer),
 		CASE(test_no_server),
 		CASE(test_slots),

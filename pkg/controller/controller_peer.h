@@ -72,6 +72,7 @@ struct peer {
 	const char *acme_body; /* NULL: an account */
 	int health_status;
 	int health_asked;
+	const char *health; /* what it says then; NULL: nothing */
 	struct evhttp_request *held[PEER_MAX_HELD];
 	size_t held_len, most_held;
 	int posts;
@@ -464,7 +465,7 @@ static inline void peer_on_acme(struct evhttp_request *req, void *ctx)
 	if (strcmp(evhttp_request_get_uri(req), "/health") == 0) {
 		assert_int_equal(evhttp_request_get_command(req), EVHTTP_REQ_GET);
 		peer->health_asked++;
-		peer_reply(req, peer->health_status, "");
+		peer_reply(req, peer->health_status, peer->health ? peer->health : "");
 		return;
 	}
 	assert_string_equal(evhttp_request_get_uri(req),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* POST /register: what makes accounts, and what cannot be taken back. */
+/* POST /register: what makes accounts, and what cannot be taken back; GET /health, which says more
+ * of a server that has none. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +12,25 @@
 #include "base/mono.h"
 #include "controller/controller_impl.h"
 
+#define HEALTH_MS 5000
+
 struct post {
 	struct record *record;
 	int work;
 	struct http_call *call;
 	int64_t sent_ms;
+	/* Where the POST went. */
+	char *pin;   /* NULL for an IPv6 address in the URL */
+	char *proxy; /* NULL: none */
+	struct acmedns_result result;
 };
+
+static void post_free(struct post *post)
+{
+	free(post->pin);
+	free(post->proxy);
+	free(post);
+}
 
 static void report(struct record *record, const char *domain, const struct acmedns_result *result)
 {
@@ -38,26 +52,69 @@ static void report(struct record *record, const char *domain, const struct acmed
 			 record->name, "domain", domain, "err", result->message, NULL);
 }
 
+static void finish(struct post *post, const struct acmedns_account *account)
+{
+	struct record *record = post->record;
+	struct plan_memory *memory = record_memory(record);
+	struct plan_view view;
+
+	report(record, memory->works[post->work].domain, &post->result);
+	record->posts[post->work] = NULL;
+	record_view(record, &view);
+	plan_fold_registered(memory, &view, post->work, &post->result, account);
+	post_free(post);
+	host_settle(record);
+	workq_add(record->controller->queue, record->uid, WORKQ_HIGH);
+}
+
+static void on_health(void *ctx, const struct http_response *resp)
+{
+	struct post *post = ctx;
+	const char *message = acmedns_health_message(resp);
+
+	log_debug("GET /health ended", "detail", resp->detail, NULL);
+	if (message)
+		post->result.message = message;
+	finish(post, NULL);
+}
+
+/* The POST has ended and made nothing: only what is told of it waits. */
+static void ask_health(struct post *post)
+{
+	struct controller *controller = post->record->controller;
+	const struct plan_work *at = &record_memory(post->record)->works[post->work];
+	CLEANUP(mem_freep) char *url = mem_printf("%s/health", at->host);
+	const struct http_request req = {
+		.method = "GET",
+		.url = url,
+		.max_body = ACMEDNS_MAX_ANSWER,
+		.timeout_ms = HEALTH_MS,
+		.fresh_connection = true,
+		.pin = post->pin,
+		.proxy = post->proxy,
+		.on_done = on_health,
+		.ctx = post,
+	};
+
+	post->call = http_start(controller->http, &req);
+}
+
 static void on_registered(void *ctx, const struct http_response *resp)
 {
 	struct post *post = ctx;
-	struct record *record = post->record;
-	struct plan_memory *memory = record_memory(record);
 	struct acmedns_account account;
-	struct acmedns_result result = acmedns_register_result(resp, &account);
-	struct plan_view view;
 
-	log_debug("POST /register ended", "domain", memory->works[post->work].domain, "detail",
-		  resp->detail, NULL);
-	report(record, memory->works[post->work].domain, &result);
-	host_note(record, memory->works[post->work].host, &result, resp->fault, post->sent_ms);
-	record->posts[post->work] = NULL;
-	record_view(record, &view);
-	plan_fold_registered(memory, &view, post->work, &result, &account);
+	log_debug("POST /register ended", "domain",
+		  record_memory(post->record)->works[post->work].domain, "detail", resp->detail,
+		  NULL);
+	post->result = acmedns_register_result(resp, &account);
+	host_note(post->record, record_memory(post->record)->works[post->work].host, &post->result,
+		  resp->fault, post->sent_ms);
+	if (acmedns_wants_health(resp))
+		ask_health(post);
+	else
+		finish(post, &account);
 	explicit_bzero(&account, sizeof(account));
-	free(post);
-	host_settle(record);
-	workq_add(record->controller->queue, record->uid, WORKQ_HIGH);
 }
 
 void post_start(struct record *record, const struct plan_view *view, int work)
@@ -86,6 +143,10 @@ void post_start(struct record *record, const struct plan_view *view, int work)
 	};
 
 	*post = (struct post){.record = record, .work = work, .sent_ms = mono_ms()};
+	if (req.pin)
+		post->pin = mem_strdup(req.pin);
+	if (req.proxy)
+		post->proxy = mem_strdup(req.proxy);
 	post->call = http_start(controller->http, &req);
 	record->posts[work] = post;
 	plan_fold_posting(record_memory(record), work);
@@ -110,6 +171,6 @@ void post_cancel_all(struct record *record)
 		if (!record->posts[i])
 			continue;
 		http_cancel(record->posts[i]->call);
-		free(TAKE(record->posts[i]));
+		post_free(TAKE(record->posts[i]));
 	}
 }
