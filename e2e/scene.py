@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +91,18 @@ class Site:
         path = self.directory / f"{name}.kubeconfig"
         return self.plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, path)
 
-    def run(self, *flags: str, without: str | None = None) -> Operator:
+    def run(
+        self,
+        *flags: str,
+        without: str | None = None,
+        program: Sequence[str | Path] | None = None,
+    ) -> Operator:
         """Return the operator with these flags, ending one with others.
 
-        One of the flags that it has for the tests' sake may be left out.
+        One of the flags that it has for the tests' sake may be left out. A program may stand
+        before it.
         """
-        wanted = Operator(self.kubeconfig, self.directory, *flags)
+        wanted = Operator(self.kubeconfig, self.directory, *flags, program=program)
         if without is not None:
             wanted.process.argv.remove(without)
         if self._operator is not None:

@@ -21,7 +21,8 @@ and what it does with them, after a delay:
            silent    answer nothing until the client leaves or the rule is cleared
            mangle    the true answer with ``fields`` replaced and ``remove`` taken out
            phantom   the true answer of a registration that is not stored
-           raw       write ``body`` as it is, no HTTP around it, and close
+           raw       write ``body`` as it is, no HTTP around it, and close (hold: only
+                     when the client leaves or the rule is cleared)
 
 ``body`` may be a string or any JSON value (then application/json). truncate and drip
 without a body cut up the true answer. An unknown member is refused.
@@ -61,6 +62,7 @@ class Rule:
     content_type: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     keep: int | None = None
+    hold: bool = False
     bytes: int = 1 << 20
     chunked: bool = False
     filler: str = "x"
@@ -205,10 +207,14 @@ async def _drip(case: Case) -> web.StreamResponse:
     return response
 
 
-async def _silent(case: Case) -> web.StreamResponse:
-    await case.commit()
+async def _wait_for_the_end(case: Case) -> None:
     while case.in_force() and case.request.transport is not None:
         await asyncio.sleep(0.05)
+
+
+async def _silent(case: Case) -> web.StreamResponse:
+    await case.commit()
+    await _wait_for_the_end(case)
     return hang_up(case.request)
 
 
@@ -231,6 +237,8 @@ async def _raw(case: Case) -> web.StreamResponse:
     await case.commit()
     if case.request.transport is not None:
         case.request.transport.write(case.rule.given_reply().body)
+    if case.rule.hold:
+        await _wait_for_the_end(case)
     return hang_up(case.request)
 
 

@@ -183,6 +183,17 @@ def test_raw(server: AcmeDns) -> None:
         _register(server)
 
 
+def test_raw_and_held(server: AcmeDns) -> None:
+    server.fault("raw", body="HTTP/1.1 201 Created\r\nContent-Length: 9\r\n\r\n{", hold=True)
+    connection = http.client.HTTPConnection(server.apis[0], timeout=0.3)
+    connection.request("POST", "/register")
+    answer = connection.getresponse()
+    assert (answer.status, answer.read(1)) == (201, b"{")
+    with pytest.raises(TimeoutError):
+        answer.read(1)
+    connection.close()
+
+
 def test_others_are_served_meanwhile(server: AcmeDns) -> None:
     server.fault("silent", times=1)
     connection = http.client.HTTPConnection(server.apis[0], timeout=5)
