@@ -74,6 +74,26 @@ def test_bad_txt_writes_nothing(target: Target, txt: str) -> None:
     assert target.values(account) == [TXT]
 
 
+def test_probe_of_the_operator(target: Target) -> None:
+    """What pkg/acmedns sends, byte for byte, and the answers by which it tells life from death."""
+    live, other = target.register(), target.register()
+    barred = target.register(allowfrom=["192.0.2.0/24"])
+    kinds = {"Content-Type": JSON, "Accept": JSON}
+
+    def probe(account: Account, **changed: str) -> tuple[int, bytes]:
+        body = f'{{"subdomain":"{changed.pop("subdomain", account.subdomain)}","txt":""}}'
+        headers = {**account.credentials, **kinds, **changed}
+        answer = target.call("POST", "/update", body.encode(), headers)
+        return answer.status, answer.body
+
+    assert probe(live) == (400, BAD_TXT)
+    assert probe(live, **{"X-Api-Key": other.password}) == (401, FORBIDDEN)
+    assert probe(live, **{"X-Api-User": OTHER_UUID}) == (401, FORBIDDEN)
+    assert probe(live, subdomain=other.subdomain) == (401, FORBIDDEN)
+    assert probe(barred) == (401, FORBIDDEN)
+    assert target.values(live) == target.values(other) == []
+
+
 CREDENTIALS = {
     "as given": (lambda a: (a.username, a.password), 200),
     "user in capitals": (lambda a: (a.username.upper(), a.password), 200),

@@ -3,20 +3,23 @@
 #define ACMEDNS_H
 
 /*
- * acme-dns' HTTP API: what is sent to /register, and what an answer means. Pure: the caller does
- * the transfer. /register has no idempotency key and nothing can be listed or deleted, so the one
- * question that matters of a failure is whether an account may have been made by it. The table of
- * all answers is in acmedns_answer.c, and for people in docs/server-answers.md.
+ * acme-dns' HTTP API: what is sent to /register, what an answer means (pure: the caller does the
+ * transfer), and the probe that asks whether an account still lives. /register has no idempotency
+ * key and nothing can be listed or deleted, so the one question that matters of a failure is
+ * whether an account may have been made by it. The table of all answers is in acmedns_answer.c, and
+ * for people in docs/server-answers.md.
  *
- * Source: acme-dns' pkg/api/register.go, and its answers as seen on the wire.
+ * Source: acme-dns' pkg/api/register.go and update.go, and its answers as seen on the wire.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/attr.h"
 #include "dnsname/dnsname.h"
 
+struct http;
 struct http_response;
 
 #define ACMEDNS_UUID_LEN      37   /* with the NUL, as the others */
@@ -68,5 +71,58 @@ bool acmedns_wants_health(const struct http_response *resp);
 const char *acmedns_health_message(const struct http_response *resp);
 
 bool acmedns_is_uuid(const char *text);
+
+/* ---- the probe ---- */
+
+/*
+ * Does the server still take an account? POST /update with the account's credentials and an empty
+ * txt. acme-dns looks at the user, the password, the caller's address (allowfrom), the subdomain
+ * and the txt, in this order, and then writes: so an account that lives gives 400 bad_txt, and
+ * nothing is written. All that comes before the txt gives one and the same 401: where the account
+ * has an allowfrom, it may be our address that is refused; and a server whose database cannot be
+ * read answers so, too. Each probe costs the server a bcrypt and a line in its log.
+ */
+enum acmedns_probe_verdict {
+	ACMEDNS_PROBE_ALIVE,	   /* 400 bad_txt */
+	ACMEDNS_PROBE_REJECTED,	   /* 401, of acme-dns or of a proxy: cert-manager gets it, too */
+	ACMEDNS_PROBE_NOT_ACMEDNS, /* 2xx: it took what acme-dns refuses. Do not send it more */
+	ACMEDNS_PROBE_UNKNOWN,	   /* any other answer, or none */
+	ACMEDNS_PROBE_UNSUPPORTED, /* nothing was sent: credentials that no header can carry */
+};
+
+struct acmedns_probe_result {
+	enum acmedns_probe_verdict verdict;
+	int retry_after_s;   /* what the server asked for; -1: nothing */
+	const char *message; /* static, for people, without remote text */
+};
+
+struct acmedns_probe_call;
+typedef void acmedns_probe_fn(void *ctx, const struct acmedns_probe_result *result);
+
+/* All lent for the call of acmedns_probe_start(). */
+struct acmedns_probe {
+	/* The URL of the entry's own server_url, or one that its Secret permits: the caller has
+	 * seen to that. The credentials go there, by a connection of their own and not by way of
+	 * a redirect. */
+	const char *host;
+	const char *pin; /* as http_request's; NULL only for an IPv6 address in the URL */
+	const char *username;
+	const char *password;
+	const char *subdomain;
+	int64_t timeout_ms;
+	acmedns_probe_fn *on_done; /* once, on the loop, unless cancelled or refused */
+	void *ctx;
+};
+
+/* NULL, ret_refusal says why and on_done is not called, when a header could not carry the
+ * credentials (empty, over 1 KiB, with control characters), or host and subdomain are none. What is
+ * copied of the credentials is wiped when the call ends. */
+struct acmedns_probe_call *acmedns_probe_start(struct http *http, const struct acmedns_probe *probe,
+					       struct acmedns_probe_result *ret_refusal);
+void acmedns_probe_cancel(
+	struct acmedns_probe_call *call); /* NULL is fine; not from inside on_done */
+
+/* What an answer means, for acmedns_probe_start() and tests. */
+struct acmedns_probe_result acmedns_probe_answer(const struct http_response *resp);
 
 #endif

@@ -6,17 +6,8 @@
 
 #include "acmedns/acmedns_impl.h"
 
-/* An answer with a status from least to most, or a fault if both are 0. */
-struct when {
-	int least, most;
-	const char *says;	/* that the body must hold; NULL: whatever it holds */
-	enum acmedns_flaw flaw; /* as an account */
-	enum http_fault fault;	/* HTTP_OK: any */
-	bool sent;		/* with a fault: a byte of the request went out */
-};
-
 struct row {
-	struct when when;
+	struct acmedns_when when;
 	enum acmedns_verdict verdict;
 	bool maybe_made;
 	const char *message;
@@ -198,47 +189,54 @@ static const struct row rows[] = {
 	{{.sent = true}, ACMEDNS_NO_ANSWER, true, "the exchange with the server broke off"},
 };
 
-bool acmedns_body_says(const struct http_response *resp, const char *words)
+static bool says(const struct http_response *resp, const char *words)
 {
 	return memmem(resp->body, resp->body_len, words, strlen(words)) != NULL;
 }
 
-static bool fits_fault(const struct when *when, const struct http_response *resp)
+static bool fits_fault(const struct acmedns_when *when, const struct http_response *resp)
 {
 	return when->least == 0 && when->most == 0 && when->sent == resp->sent &&
 	       (when->fault == HTTP_OK || when->fault == resp->fault);
 }
 
-static bool fits_status(const struct when *when, const struct http_response *resp,
-			enum acmedns_flaw flaw)
+bool acmedns_fits_status(const struct acmedns_when *when, const struct http_response *resp,
+			 enum acmedns_flaw flaw)
 {
 	return (when->least || when->most) && resp->status >= when->least &&
 	       resp->status <= when->most &&
 	       (when->flaw == ACMEDNS_FLAW_ANY || when->flaw == flaw) &&
-	       (!when->says || acmedns_body_says(resp, when->says));
+	       (!when->says || says(resp, when->says));
 }
 
-/* A status that says no is clear, even if the text behind it did not all come: a web server's error
- * page may well pass the cap. */
-static const struct row *row_of(const struct http_response *resp, enum acmedns_flaw flaw)
+static const struct row *row_of(const struct http_response *resp, bool clear,
+				enum acmedns_flaw flaw)
 {
-	bool clear = resp->fault == HTTP_OK || resp->status >= 300;
 	const struct row *row = rows;
 
-	while (!(clear ? fits_status(&row->when, resp, flaw) : fits_fault(&row->when, resp)))
+	while (!(clear ? acmedns_fits_status(&row->when, resp, flaw)
+		       : fits_fault(&row->when, resp)))
 		row++;
 	return row;
+}
+
+const char *acmedns_fault_message(const struct http_response *resp)
+{
+	return row_of(resp, false, ACMEDNS_FLAW_ANY)->message;
 }
 
 struct acmedns_result acmedns_register_result(const struct http_response *resp,
 					      struct acmedns_account *ret_account)
 {
+	/* A status that says no is clear, even if the text behind it did not all come: a web
+	 * server's error page may well pass the cap. */
+	bool clear = resp->fault == HTTP_OK || resp->status >= 300;
 	enum acmedns_flaw flaw = ACMEDNS_FLAW_JSON;
 	const struct row *row;
 
 	if (resp->fault == HTTP_OK && resp->status / 100 == 2)
 		flaw = acmedns_read_account(resp->body, resp->body_len, ret_account);
-	row = row_of(resp, flaw);
+	row = row_of(resp, clear, flaw);
 	return (struct acmedns_result){.verdict = row->verdict,
 				       .maybe_made = row->maybe_made,
 				       .retry_after_s = resp->retry_after_s,

@@ -36,6 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.content_type = "",
 		.location = "",
 	};
+	assert(*acmedns_probe_answer(&resp).message);
+	(void)acmedns_health_message(&resp);
 	result = acmedns_register_result(&resp, &account);
 	assert(*result.message);
 	assert(!result.maybe_made || resp.sent || resp.fault == HTTP_OK || resp.status >= 300);

@@ -24,6 +24,19 @@ enum acmedns_flaw {
 enum acmedns_flaw acmedns_read_account(const char *text, size_t len,
 				       struct acmedns_account *ret_account);
 
-bool acmedns_body_says(const struct http_response *resp, const char *words);
+/* An answer with a status from least to most, or a fault if both are 0. */
+struct acmedns_when {
+	int least, most;
+	const char *says;	/* that the body must hold; NULL: whatever it holds */
+	enum acmedns_flaw flaw; /* as an account */
+	enum http_fault fault;	/* HTTP_OK: any */
+	bool sent;		/* with a fault: a byte of the request went out */
+};
+
+bool acmedns_fits_status(const struct acmedns_when *when, const struct http_response *resp,
+			 enum acmedns_flaw flaw);
+
+/* What is told when no answer came. */
+const char *acmedns_fault_message(const struct http_response *resp);
 
 #endif

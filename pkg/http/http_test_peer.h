@@ -37,6 +37,7 @@ struct peer {
 	int requests;
 	struct bufferevent *conns[PEER_MAX_CONNS];
 	char head[8192]; /* of the last request */
+	char body[512];	 /* the start of its */
 	size_t body_len;
 };
 
@@ -101,7 +102,12 @@ static inline bool peer_take_request(struct peer *peer, struct evbuffer *in)
 	peer->body_len = peer_content_length(peer->head);
 	if (evbuffer_get_length(in) < head_len + peer->body_len)
 		return false;
-	return evbuffer_drain(in, head_len + peer->body_len) == 0;
+	assert(evbuffer_drain(in, head_len) == 0);
+	memset(peer->body, 0, sizeof(peer->body));
+	(void)evbuffer_copyout(in, peer->body,
+			       peer->body_len < sizeof(peer->body) ? peer->body_len
+								   : sizeof(peer->body) - 1);
+	return evbuffer_drain(in, peer->body_len) == 0;
 }
 
 static inline void peer_on_read(struct bufferevent *conn, void *ctx)
