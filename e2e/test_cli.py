@@ -300,26 +300,6 @@ def live(scene: Scene, directory: Path, *flags: str) -> str:
     return operator.log.read_text()
 
 
-def passwords(scene: Scene) -> set[str]:
-    """Return the passwords and the user names in the Secret."""
-    entries = scene.accounts().values()
-    return {each[field] for each in entries for field in ("password", "username")}
-
-
-@pytest.mark.parametrize("form", ["text", "json"])
-@pytest.mark.parametrize("verbosity", ["0", "9"])
-def test_no_secret_is_in_the_log(
-    scene: Scene, tmp_path: Path, secret_words: set[str], form: str, verbosity: str
-) -> None:
-    log = live(scene, tmp_path, f"--log-format={form}", f"-v={verbosity}")
-    secrets = secret_words | passwords(scene)
-    assert len(secrets) == 5
-    assert not [word for word in secrets if word in log]
-    for obj in scene.objects():
-        assert not [word for word in secrets if word in json.dumps(obj)]
-    assert "words of a stranger" not in log or verbosity == "9"
-
-
 def test_json_log_is_an_object_a_line_with_ts_level_and_msg(scene: Scene, tmp_path: Path) -> None:
     scene.site.vacate()
     lines = [json.loads(line) for line in live(scene, tmp_path, "--log-format=json").splitlines()]
