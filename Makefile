@@ -37,11 +37,13 @@ testlibs := -lcmocka -levent_openssl
 sources  := $(sort $(wildcard pkg/*/*.c))
 tests    := $(filter %_test.c,$(sources))
 fuzzers  := $(filter %_fuzz.c,$(sources))
-objects  := $(patsubst %.c,$(B)/%.o,$(filter-out $(tests) $(fuzzers),$(sources)))
+benches  := $(filter %_bench.c,$(sources))
+objects  := $(patsubst %.c,$(B)/%.o,$(filter-out $(tests) $(fuzzers) $(benches),$(sources)))
 mains    := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard cmd/acme-dns-operator/*.c)))
 program  := $(B)/acme-dns-operator
 unit     := $(tests:pkg/%.c=$(B)/test/%)
 fuzz     := $(fuzzers:pkg/%.c=$(B)/fuzz/%)
+bench    := $(benches:pkg/%.c=$(B)/test/%)
 replayer := $(B)/hack/fuzz_replay.o
 
 # This make asked pkg-config when it started; what may install packages goes on in a fresh one. It gets what was given on
@@ -88,7 +90,7 @@ cover: ## coverage by the unit tests, per package, with its floors
 	$(Q)hack/install-deps build test
 	$(remake) COV=1 coverage
 
-bench: ## figures of the release build: memory, CPU and requests per object
+bench: ## figures of the release build: memory, CPU, requests per object, work on hostile input
 	$(Q)hack/install-deps build test
 	$(remake) run-bench
 
@@ -117,7 +119,7 @@ format: ## format the C sources and the Python
 
 # What follows is for the targets above and for the scripts.
 
-everything: $(program) $(unit) $(fuzz)
+everything: $(program) $(unit) $(fuzz) $(bench)
 
 replay: $(fuzz)
 	$(Q)hack/fuzz replay $(fuzz)
@@ -135,7 +137,8 @@ pytest: $(program)
 run-demo: $(program)
 	$(Q)$(operator) $(python) -m e2e.demo
 
-run-bench: $(program)
+run-bench: $(program) $(bench)
+	$(Q)set -e; for each in $(bench); do "$$each"; done
 	$(Q)hack/peers >/dev/null
 	$(Q)$(operator) $(python) -m e2e.bench
 

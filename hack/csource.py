@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-_TEST = re.compile(r"_(test|fuzz|peer)(\.|_)")
+_TEST = re.compile(r"_(test|fuzz|bench|peer)(\.|_)")
 _NO_CODE = re.compile(
     r"""/\*.*?\*/ | //[^\n]* | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'""",
     re.DOTALL | re.VERBOSE,
