@@ -26,6 +26,8 @@
 #define API_PLURAL	"acmednsregistrations"
 #define API_MANAGER	"acme-dns-operator"
 #define API_MAX_DOMAINS 100
+#define API_MAX_HEADERS 16
+#define API_MAX_CA	65536 /* bytes of PEM */
 
 /* Annotation on a Secret: an empty one, or one without the key, may be taken over. */
 #define API_ANNOTATION_ADOPT API_GROUP "/adopt"
@@ -36,9 +38,28 @@
 /* Annotation on the object: each new value asks for new accounts once. */
 #define API_ANNOTATION_ROTATE API_GROUP "/rotate"
 #define API_MAX_ACT	      256 /* characters of such a value */
+/* Annotation on a Secret: the URL that what is in it may be sent to. */
+#define API_ANNOTATION_CREDENTIALS_FOR API_GROUP "/credentials-for"
 
 enum api_policy { API_PER_DOMAIN, API_SHARED };
 enum api_deletion { API_RETAIN, API_DELETE };
+
+/* A header field whose value is in a Secret of the object's namespace. */
+struct api_header {
+	char *name;
+	char *secret;
+	char *key;
+};
+
+/* How the two ends of a registration prove themselves; names are in the object's namespace. */
+struct api_auth {
+	char *basic_secret; /* NULL: none */
+	struct api_header *headers;
+	size_t headers_len;
+	const char *ca_pem;  /* what caBundle holds, not judged; interned; NULL: none */
+	char *ca_config_map; /* NULL: none */
+	char *ca_key;
+};
 
 struct api_spec {
 	char *host;	   /* normal form, see url.h */
@@ -50,9 +71,10 @@ struct api_spec {
 	size_t allow_from_len;
 	enum api_policy policy;
 	enum api_deletion deletion;
-	bool suspend; /* act on nothing but deletion */
-	/* NULL, or the first thing that this version cannot act on: "spec.caBundle: not supported
-	 * by this version; remove it". Nothing is registered then. */
+	bool suspend;	       /* act on nothing but deletion */
+	struct api_auth *auth; /* NULL: none of it */
+	/* NULL, or the first thing that this version cannot act on: "spec.secretTemplate: not
+	 * supported by this version; remove it". Nothing is registered then. */
 	char *unsupported;
 };
 

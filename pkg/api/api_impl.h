@@ -2,6 +2,8 @@
 #ifndef API_IMPL_H
 #define API_IMPL_H
 
+#include <string.h>
+
 #include "api/api.h"
 
 /* Fills a zeroed spec from the object that has it. */
@@ -10,5 +12,24 @@ void api_spec_decode(const json_t *object, struct api_spec *ret_spec);
 const char *api_annotation(const json_t *object, const char *name);
 void api_strings_free(char **strings, size_t len);
 void api_spec_done(struct api_spec *spec);
+/* "" for anything but a string, and for one with a NUL inside, which others would read on. */
+static inline const char *whole_text(const json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	return text && strlen(text) == json_string_length(value) ? text : "";
+}
+
+/* The name of a Secret or ConfigMap: a DNS subdomain as Kubernetes has it, whose labels may be
+ * longer than DNS' own. */
+bool api_is_object_name(const char *text);
+/* A key of their data. */
+bool api_is_data_key(const char *text, size_t max);
+
+/* ---- api_auth.c ---- */
+
+/* NULL: none. *ret_unsupported, if it was NULL, gets what cannot be acted on; the caller frees. */
+struct api_auth *api_auth_decode(const json_t *object, char **ret_unsupported);
+void api_auth_free(struct api_auth *auth);
 
 #endif

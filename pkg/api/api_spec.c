@@ -9,6 +9,7 @@
 
 /* As in the schema, since an object may have been stored under another one. */
 #define DEFAULT_KEY    "acmedns.json"
+#define MAX_KEY	       240
 #define MAX_ALLOW_FROM 100
 #define MAX_CIDR       49
 #define LOWER	       "abcdefghijklmnopqrstuvwxyz"
@@ -31,6 +32,7 @@ void api_spec_done(struct api_spec *spec)
 	free(spec->secret_key);
 	api_strings_free(spec->domains, spec->domains_len);
 	api_strings_free(spec->allow_from, spec->allow_from_len);
+	api_auth_free(spec->auth);
 	free(spec->unsupported);
 }
 
@@ -49,14 +51,6 @@ static void unsupported(struct api_spec *spec, const char *what, const char *why
 {
 	if (!spec->unsupported)
 		spec->unsupported = mem_printf("%s: %s", what, why);
-}
-
-/* "" for anything but a string, and for one with a NUL inside, which others would read on. */
-static const char *whole_text(const json_t *value)
-{
-	const char *text = json_string_value(value);
-
-	return text && strlen(text) == json_string_length(value) ? text : "";
 }
 
 const char *api_annotation(const json_t *object, const char *name)
@@ -85,8 +79,7 @@ static void decode_host(const json_t *object, struct api_spec *spec)
 	spec->host = mem_strdup(url.text);
 }
 
-/* A DNS subdomain as Kubernetes has it, whose labels may be longer than DNS' own. */
-static bool is_secret_name(const char *text)
+bool api_is_object_name(const char *text)
 {
 	size_t len = strlen(text);
 
@@ -95,12 +88,17 @@ static bool is_secret_name(const char *text)
 	       !strstr(text, ".-") && !strstr(text, "-.");
 }
 
-static bool is_secret_key(const char *text)
+bool api_is_data_key(const char *text, size_t max)
 {
 	size_t len = strlen(text);
 
-	return len >= 1 && len <= 240 && strspn(text, LOWER UPPER DIGITS "-_.") == len &&
-	       strcmp(text, ".") != 0 && strncmp(text, "..", 2) != 0 &&
+	return len >= 1 && len <= max && strspn(text, LOWER UPPER DIGITS "-_.") == len &&
+	       strcmp(text, ".") != 0 && strncmp(text, "..", 2) != 0;
+}
+
+static bool is_account_key(const char *text)
+{
+	return api_is_data_key(text, MAX_KEY) &&
 	       strcmp(text, "acme-dns-operator.json") != 0; /* ours, see ledger.h */
 }
 
@@ -110,9 +108,9 @@ static void decode_secret_ref(const json_t *object, struct api_spec *spec)
 
 	spec->secret_name = mem_strdup(whole_text(jv_get(object, "spec.accountSecretRef.name")));
 	spec->secret_key = mem_strdup(key ? whole_text(key) : DEFAULT_KEY);
-	if (!is_secret_name(spec->secret_name))
+	if (!api_is_object_name(spec->secret_name))
 		unsupported(spec, "spec.accountSecretRef.name", "not the name of a Secret");
-	if (!is_secret_key(spec->secret_key))
+	if (!is_account_key(spec->secret_key))
 		unsupported(spec, "spec.accountSecretRef.key", "not a key of a Secret's data");
 }
 
@@ -240,5 +238,6 @@ void api_spec_decode(const json_t *object, struct api_spec *spec)
 	decode_deletion(object, spec);
 	decode_suspend(object, spec);
 	decode_rotate(object, spec);
+	spec->auth = api_auth_decode(object, &spec->unsupported);
 	decode_unsupported(object, spec);
 }

@@ -193,7 +193,7 @@ static const struct {
 	{SPEC(",\"registrationAuth\":{\"basic\":{\"secretRef\":{\"name\":\"a\"}}}"),
 	 "spec.registrationAuth.basic: "},
 	{SPEC(",\"registrationAuth\":{\"headers\":[{\"name\":\"a\"}]}"),
-	 "spec.registrationAuth.headers: "},
+	 "spec.registrationAuth.headers[0]: "},
 	{SPEC(",\"caBundle\":\"\""), "spec.caBundle: "},
 	{SPEC(",\"caBundleRef\":{\"name\":\"a\"}"), "spec.caBundleRef: "},
 	{SPEC(",\"secretTemplate\":{\"labels\":{}}"), "spec.secretTemplate: "},
