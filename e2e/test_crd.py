@@ -366,7 +366,7 @@ def test_sample(server: Server, file: Path) -> None:
         if document["kind"] == "AcmeDnsRegistration":
             document["metadata"].pop("namespace", None)
             server.create(document, "dryRun=All&fieldValidation=Strict")
-    assert kinds <= {"AcmeDnsRegistration", "Issuer", "ClusterIssuer"}
+    assert kinds <= {"AcmeDnsRegistration", "Issuer", "ClusterIssuer", "Secret", "ConfigMap"}
 
 
 def test_samples_fit_their_issuers() -> None:
@@ -519,6 +519,7 @@ def test_rbac_grants_exactly_what_is_used(rendered: list[Object]) -> None:
         *((GROUP, kinds, verb) for verb in ("get", "list", "watch")),
         (GROUP, status, "patch"),
         *(("", "secrets", verb) for verb in ("get", "create", "patch")),
+        ("", "configmaps", "get"),
         *(("events.k8s.io", "events", verb) for verb in ("create", "patch")),
     }
     leases = named(rendered, "Role", "acme-dns-operator-leader-election")
@@ -575,7 +576,10 @@ def test_roles_for_users(rendered: list[Object]) -> None:
         ("update", "leases.coordination.k8s.io", SYSTEM, True),
         ("delete", "leases.coordination.k8s.io", SYSTEM, False),
         ("get", "leases.coordination.k8s.io", "default", False),
-        ("get", "configmaps", "default", False),
+        ("get", "configmaps", "default", True),
+        ("list", "configmaps", "default", False),
+        ("watch", "configmaps", "default", False),
+        ("create", "configmaps", "default", False),
         ("get", "pods", SYSTEM, False),
     ],
 )

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Iterable
@@ -302,13 +301,7 @@ def test_deleted_entry_is_reported_and_ready_when_put_back(scene: Scene) -> None
 # --- what this version does not do ---
 
 
-PEM = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n").decode()
-HEADERS = [{"name": "X-Token", "secretKeyRef": {"name": "token", "key": "value"}}]
 UNSUPPORTED: dict[str, Any] = {
-    "registrationAuth": {"basic": {"secretRef": {"name": "auth"}}},
-    "registrationAuth ": {"headers": HEADERS},
-    "caBundle": PEM,
-    "caBundleRef": {"name": "ca", "key": "ca.crt"},
     "secretTemplate": {"labels": {"mine": "yes"}},
 }
 
@@ -317,7 +310,6 @@ UNSUPPORTED: dict[str, Any] = {
 def test_unsupported_field_is_told_and_nothing_is_done(
     scene: Scene, field: str, value: Any
 ) -> None:
-    field = field.strip()
     scene.create(registration(scene.server.url, "example.com", **{field: value}))
     obj = stalls(scene, "UnsupportedField", "Registered")
     assert f"spec.{field}" in told(obj)

@@ -25,6 +25,7 @@ static void test_basic(void **state)
 			    "\"headers\":[]}"));
 
 	(void)state;
+	assert_null(r->spec.unsupported);
 	assert_string_equal(r->spec.auth->basic_secret, "a.b");
 	assert_int_equal(r->spec.auth->headers_len, 0);
 	assert_null(r->spec.auth->ca_pem);
@@ -39,6 +40,7 @@ static void test_headers(void **state)
 	const struct api_auth *auth = r->spec.auth;
 
 	(void)state;
+	assert_null(r->spec.unsupported);
 	assert_null(auth->basic_secret);
 	assert_int_equal(auth->headers_len, 2);
 	assert_string_equal(auth->headers[0].name, "Authorization");
@@ -60,6 +62,7 @@ static void test_ca_bundle(void **state)
 	struct api_registration *binary = decode(SPEC(",\"caBundle\":\"cGVtAA==\""));
 
 	(void)state;
+	assert_null(r->spec.unsupported);
 	assert_string_equal(r->spec.auth->ca_pem, "pem");
 	assert_ptr_equal(r->spec.auth->ca_pem, again->spec.auth->ca_pem);
 	assert_string_equal(binary->spec.auth->ca_pem, "");
@@ -76,6 +79,7 @@ static void test_ca_ref(void **state)
 		decode(SPEC(CA_REF("\"name\":\"roots\",\"key\":\"ca.crt\"")));
 
 	(void)state;
+	assert_null(r->spec.unsupported);
 	assert_string_equal(r->spec.auth->ca_config_map, "roots");
 	assert_string_equal(r->spec.auth->ca_key, "ca.crt");
 	assert_null(r->spec.auth->ca_pem);
@@ -195,11 +199,10 @@ static void test_header_names(void **state)
 		CLEANUP(mem_freep)
 		char *text = mem_printf(SPEC(HEADERS(FIELD("%s"))), names[i].name);
 		CLEANUP(api_freep) struct api_registration *r = decode(text);
-		bool refused_it = r->spec.unsupported && strstr(r->spec.unsupported, "headers[0]");
 
-		if (refused_it == names[i].good)
+		if (!r->spec.unsupported != names[i].good)
 			fail_msg("%s: %s", names[i].name,
-				 r->spec.unsupported ? r->spec.unsupported : "taken");
+				 names[i].good ? r->spec.unsupported : "taken");
 	}
 }
 
@@ -214,7 +217,7 @@ static bool takes_header(int name_len, int key_len)
 				       "\"key\":\"%.*s\"}}")),
 			  name_len, as, key_len, as);
 	r = decode(text);
-	return !r->spec.unsupported || !strstr(r->spec.unsupported, "headers[0]");
+	return !r->spec.unsupported;
 }
 
 static bool takes_headers(int count)
@@ -229,7 +232,7 @@ static bool takes_headers(int count)
 		(void)buf_addf(&text, "%s" FIELD("X-%d"), i ? "," : "", i);
 	assert_int_equal(buf_adds(&text, "]}}}"), 0);
 	r = decode(buf_str(&text));
-	return !r->spec.unsupported || !strstr(r->spec.unsupported, "16");
+	return !r->spec.unsupported;
 }
 
 static bool takes_ca(size_t len)
@@ -243,7 +246,7 @@ static bool takes_ca(size_t len)
 	base64 = enc_base64(pem, len);
 	text = mem_printf(SPEC(",\"caBundle\":\"%s\""), base64);
 	r = decode(text);
-	return !r->spec.unsupported || !strstr(r->spec.unsupported, "64 KiB");
+	return !r->spec.unsupported;
 }
 
 static void test_bounds(void **state)

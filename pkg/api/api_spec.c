@@ -208,9 +208,6 @@ static void decode_suspend(const json_t *object, struct api_spec *spec)
 static void decode_unsupported(const json_t *object, struct api_spec *spec)
 {
 	static const char *const fields[] = {
-		"spec.registrationAuth.basic",
-		"spec.caBundle",
-		"spec.caBundleRef",
 		"spec.secretTemplate",
 	};
 	static const char probe[] = API_GROUP "/probe";
@@ -221,9 +218,6 @@ static void decode_unsupported(const json_t *object, struct api_spec *spec)
 	for (i = 0; i < ARRAY_LEN(fields); i++)
 		if (jv_get(object, fields[i]))
 			unsupported(spec, fields[i], why);
-	/* An empty list is none, as an empty registrationAuth is. */
-	if (json_array_size(jv_array(object, "spec.registrationAuth.headers")) > 0)
-		unsupported(spec, "spec.registrationAuth.headers", why);
 	if (json_object_get(annotations, probe))
 		unsupported(spec, probe, why);
 }

@@ -45,6 +45,7 @@ const char *api_reason_name(enum api_reason reason)
 		[API_REASON_ACCOUNT_MISSING] = "AccountMissing",
 		[API_REASON_SECRET_CONTESTED] = "SecretContested",
 		[API_REASON_ACCOUNT_INCOMPLETE] = "AccountIncomplete",
+		[API_REASON_INVALID_REFERENCE] = "InvalidReference",
 		[API_REASON_UNSUPPORTED_FIELD] = "UnsupportedField",
 		[API_REASON_SECRET_UNPARSABLE] = "SecretUnparsable",
 		[API_REASON_SECRET_IMMUTABLE] = "SecretImmutable",

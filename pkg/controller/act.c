@@ -100,7 +100,7 @@ void act_count_orphans(struct record *record, unsigned int count)
 
 /* ---- the status patch ---- */
 
-static void act_failed(struct record *record, const char *what, const struct err *err)
+void act_failed(struct record *record, const char *what, const struct err *err)
 {
 	struct controller *controller = record->controller;
 
@@ -278,6 +278,7 @@ static void act_ask(struct record *record, const char *name, const char *uid, ku
 void act_cancel(struct record *record)
 {
 	kube_cancel(TAKE(record->call));
+	reference_drop(record);
 	free(TAKE(record->patch));
 	free(TAKE(record->asked_uid));
 	post_cancel_all(record);
@@ -303,6 +304,8 @@ static void act_wait(struct record *record, const struct plan_action *action, in
 	}
 	workq_forget(queue, record->uid);
 	channel_rest(record->channel);
+	if (!record->memory)
+		reference_drop(record);
 	workq_done(queue, record->uid);
 	record_release(record);
 }
@@ -332,6 +335,9 @@ static void act(struct record *record, const struct plan_view *view, struct plan
 	case PLAN_RESOLVE_HOST:
 		host_resolve(record);
 		workq_done(record->controller->queue, record->uid);
+		break;
+	case PLAN_READ_REFERENCES:
+		reference_read(record, view);
 		break;
 	case PLAN_ASK_OWNER:
 		act_ask(record, action->owner_name, action->owner_uid, on_owner);

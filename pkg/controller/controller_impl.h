@@ -23,6 +23,7 @@
 
 struct channel;
 struct host;
+struct reference;
 
 /* What an object waits for at its Secret. */
 enum record_stage {
@@ -42,6 +43,8 @@ struct record {
 	char *secret_key;
 	struct channel *channel; /* to its Secret */
 	struct host *host;	 /* NULL until spec.host was read */
+	/* What the spec refers to, while registrations need it; NULL: unread. */
+	struct reference *reference;
 
 	/* The memory; NULL while it rests: then its head, and if that is NULL too, the generation,
 	 * is all of it. */
@@ -124,6 +127,8 @@ void record_done(struct record *record);
 
 void act_pass(void *ctx, const char *uid); /* the queue's handler; ctx is the controller */
 void act_cancel(struct record *record);
+/* An exclusive act has failed: it is logged, and the key runs again after a pause. */
+void act_failed(struct record *record, const char *what, const struct err *err);
 /* Accounts that may exist unknown to anybody were counted. */
 void act_count_orphans(struct record *record, unsigned int count);
 
@@ -132,6 +137,17 @@ void act_count_orphans(struct record *record, unsigned int count);
 void post_start(struct record *record, const struct plan_view *view, int work);
 bool post_is_running(const struct record *record);
 void post_cancel_all(struct record *record);
+
+/* ---- reference.c: what the spec refers to, to authenticate both ends of a registration ---- */
+
+enum plan_references reference_view(const struct record *record,
+				    const struct api_registration *object);
+/* Ends with plan_fold_references() and record_done(), or with act_failed(). */
+void reference_read(struct record *record, const struct plan_view *view);
+/* For requests to the object's host, once it is read; NULL: the object refers to nothing. */
+const struct auth *reference_auth(const struct record *record,
+				  const struct api_registration *object);
+void reference_drop(struct record *record); /* wipes it */
 
 /* ---- channel.c: one Secret, one writer ---- */
 

@@ -4,13 +4,14 @@
 
 /*
  * For tests: a small Kubernetes API server (AcmeDnsRegistrations with list, watch and status,
- * Secrets with get, create and merge patch, Events) and an acme-dns, on free ports of the loopback.
- * The API server has 127.0.0.1 and acme-dns 127.0.0.2, so that one can be refused for the other's
- * sake. A test says what goes wrong with peer_fail().
+ * Secrets with get, create and merge patch, ConfigMaps with get, Events) and an acme-dns, on free
+ * ports of the loopback. The API server has 127.0.0.1 and acme-dns 127.0.0.2, so that one can be
+ * refused for the other's sake. A test says what goes wrong with peer_fail().
  */
 
 #include <event2/buffer.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +19,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include <cmocka.h>
 
@@ -55,6 +57,7 @@ struct peer {
 	int rv;
 	json_t *registrations; /* by name */
 	json_t *secrets;       /* by name */
+	json_t *config_maps;   /* by name */
 	json_t *events;	       /* as they were posted */
 	char *watch_events[PEER_MAX_EVENTS];
 	int watch_events_len;
@@ -76,6 +79,7 @@ struct peer {
 	struct evhttp_request *held[PEER_MAX_HELD];
 	size_t held_len, most_held;
 	int posts;
+	struct buf headers; /* "Name: value\n" of all of them */
 };
 
 /* ---- what went over the wire ---- */
@@ -369,7 +373,10 @@ static inline int peer_act(struct peer *peer, const char *method, const char *pa
 		return peer_patch_status(peer, name, body, ret_object);
 	if (strcmp(method, "PATCH") == 0)
 		return peer_patch_secret(peer, name, body, ret_object);
-	*ret_object = json_object_get(plural ? peer->registrations : peer->secrets, name);
+	*ret_object = json_object_get(plural			     ? peer->registrations
+				      : strstr(path, "/configmaps/") ? peer->config_maps
+								     : peer->secrets,
+				      name);
 	return *ret_object ? 200 : 404;
 }
 
@@ -461,7 +468,10 @@ static inline void peer_release(struct peer *peer)
 static inline void peer_on_acme(struct evhttp_request *req, void *ctx)
 {
 	struct peer *peer = ctx;
+	struct evkeyval *header;
 
+	TAILQ_FOREACH(header, evhttp_request_get_input_headers(req), next)
+	(void)buf_addf(&peer->headers, "%s: %s\n", header->key, header->value);
 	if (strcmp(evhttp_request_get_uri(req), "/health") == 0) {
 		assert_int_equal(evhttp_request_get_command(req), EVHTTP_REQ_GET);
 		peer->health_asked++;
@@ -506,8 +516,10 @@ static inline void peer_start(struct peer *peer, struct event_base *base)
 		.rv = 100,
 		.registrations = json_object(),
 		.secrets = json_object(),
+		.config_maps = json_object(),
 		.events = json_array(),
 		.log = BUF_INIT(PEER_MAX_TEXT),
+		.headers = BUF_INIT(PEER_MAX_TEXT),
 		.acme_status = 201,
 		.health_status = 200,
 	};
@@ -531,10 +543,12 @@ static inline void peer_stop(struct peer *peer)
 	evhttp_free(peer->api);
 	json_decref(peer->registrations);
 	json_decref(peer->secrets);
+	json_decref(peer->config_maps);
 	json_decref(peer->events);
 	for (int i = 0; i < peer->watch_events_len; i++)
 		free(peer->watch_events[i]);
 	buf_done(&peer->log);
+	buf_done(&peer->headers);
 }
 
 #endif

@@ -39,11 +39,16 @@ static bool is_sign_of_life(const struct acmedns_result *result)
 	       result->verdict != ACMEDNS_SERVER_ERROR;
 }
 
+static bool is_about_trust(enum http_fault fault)
+{
+	return fault == HTTP_FAULT_TLS || fault == HTTP_FAULT_TLS_UNTRUSTED ||
+	       fault == HTTP_FAULT_TLS_EXPIRED || fault == HTTP_FAULT_TLS_NAME;
+}
+
 /* Each object may trust certificates of its own, so what comes of them says nothing of others. */
 static bool is_of_all(enum http_fault fault)
 {
-	return fault != HTTP_FAULT_TLS && fault != HTTP_FAULT_TLS_UNTRUSTED &&
-	       fault != HTTP_FAULT_OTHER;
+	return fault != HTTP_FAULT_OTHER && !is_about_trust(fault);
 }
 
 void host_note(struct record *record, const char *url, const struct acmedns_result *result,
@@ -82,16 +87,9 @@ static void end_question(struct host *host, bool alive)
  * /health, a proxy may want a password, the certificate may be one that only its users trust. */
 static bool is_alive(const struct http_response *resp)
 {
-	switch ((int)resp->fault) {
-	case HTTP_OK:
-	case HTTP_FAULT_TOO_LARGE:
+	if (resp->fault == HTTP_OK || resp->fault == HTTP_FAULT_TOO_LARGE)
 		return resp->status < 500;
-	case HTTP_FAULT_TLS:
-	case HTTP_FAULT_TLS_UNTRUSTED:
-		return true;
-	default:
-		return false;
-	}
+	return is_about_trust(resp->fault);
 }
 
 static void on_health(void *ctx, const struct http_response *resp)

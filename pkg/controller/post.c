@@ -3,10 +3,12 @@
 /* POST /register: what makes accounts, and what cannot be taken back; GET /health, which says more
  * of a server that has none. */
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "acmedns/acmedns.h"
+#include "auth/auth.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mono.h"
@@ -20,8 +22,10 @@ struct post {
 	struct http_call *call;
 	int64_t sent_ms;
 	/* Where the POST went. */
-	char *pin;   /* NULL for an IPv6 address in the URL */
-	char *proxy; /* NULL: none */
+	char *pin;    /* NULL for an IPv6 address in the URL */
+	char *proxy;  /* NULL: none */
+	char *ca_pem; /* NULL: the system's roots */
+	struct http_tls tls;
 	struct acmedns_result result;
 };
 
@@ -29,6 +33,7 @@ static void post_free(struct post *post)
 {
 	free(post->pin);
 	free(post->proxy);
+	free(post->ca_pem);
 	free(post);
 }
 
@@ -92,6 +97,7 @@ static void ask_health(struct post *post)
 		.fresh_connection = true,
 		.pin = post->pin,
 		.proxy = post->proxy,
+		.tls = post->ca_pem ? &post->tls : NULL,
 		.on_done = on_health,
 		.ctx = post,
 	};
@@ -117,6 +123,30 @@ static void on_registered(void *ctx, const struct http_response *resp)
 	explicit_bzero(&account, sizeof(account));
 }
 
+/* Header fields and the CA that the object has for its host. The CA is lent to the call, which may
+ * outlive what was read. */
+static void add_auth(struct post *post, const struct api_registration *object,
+		     struct http_request *req)
+{
+	const struct auth *auth = reference_auth(post->record, object);
+	size_t at = 0;
+	size_t i;
+
+	if (!auth)
+		return;
+	while (req->headers[at])
+		at++;
+	for (i = 0; i < API_MAX_HEADERS && auth->headers[i]; i++) {
+		assert(at < HTTP_MAX_HEADERS);
+		req->headers[at++] = auth->headers[i];
+	}
+	if (!auth->ca_pem)
+		return;
+	post->ca_pem = mem_strdup(auth->ca_pem);
+	post->tls = (struct http_tls){.ca_pem = post->ca_pem, .ca_pem_len = strlen(post->ca_pem)};
+	req->tls = &post->tls;
+}
+
 void post_start(struct record *record, const struct plan_view *view, int work)
 {
 	struct controller *controller = record->controller;
@@ -127,7 +157,7 @@ void post_start(struct record *record, const struct plan_view *view, int work)
 	char *body =
 		acmedns_register_body((const char *const *)spec->allow_from, spec->allow_from_len);
 	struct post *post = mem_zalloc(sizeof(*post));
-	const struct http_request req = {
+	struct http_request req = {
 		.method = "POST",
 		.url = url,
 		.headers = {"Content-Type: application/json", "Accept: application/json"},
@@ -147,6 +177,7 @@ void post_start(struct record *record, const struct plan_view *view, int work)
 		post->pin = mem_strdup(req.pin);
 	if (req.proxy)
 		post->proxy = mem_strdup(req.proxy);
+	add_auth(post, view->object, &req);
 	post->call = http_start(controller->http, &req);
 	record->posts[work] = post;
 	plan_fold_posting(record_memory(record), work);

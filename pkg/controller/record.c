@@ -37,6 +37,7 @@ struct record *record_get(struct controller *controller, const struct api_regist
 void record_free(struct record *record)
 {
 	host_leave(record);
+	reference_drop(record);
 	channel_remove(record->channel, record);
 	HASH_DEL(record->controller->records, record);
 	mem_wipe_free(record->memory, record->memory ? sizeof(*record->memory) : 0);
@@ -138,6 +139,7 @@ void record_view(struct record *record, struct plan_view *ret_view)
 	rnd_bytes(ret_view->random, sizeof(ret_view->random));
 	if (ret_view->object)
 		host_use(record, ret_view->object->spec.host);
+	ret_view->references = reference_view(record, ret_view->object);
 	channel_view(record->channel, record, &ret_view->secret);
 	host_view(record, &ret_view->host);
 }

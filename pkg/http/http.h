@@ -21,7 +21,7 @@
 #include "base/attr.h"
 #include "base/err.h"
 
-#define HTTP_MAX_HEADERS 16
+#define HTTP_MAX_HEADERS 20
 
 struct http;
 struct http_call;

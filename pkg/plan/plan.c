@@ -117,6 +117,11 @@ static bool store_accounts(const struct plan_view *view, const struct plan_memor
 	return false;
 }
 
+static bool lacks_references(const struct plan_view *view)
+{
+	return view->object->spec.auth && view->references == PLAN_REFERENCES_UNREAD;
+}
+
 /* The registration is still meant, can end in the time of its claim, and can be stored. */
 static bool may_post(const struct plan_view *view, const struct plan_memory *memory,
 		     const struct plan_work *work)
@@ -128,6 +133,7 @@ static bool may_post(const struct plan_view *view, const struct plan_memory *mem
 	return plan_may_begin(view) && strcmp(work->host, view->object->spec.host) == 0 &&
 	       api_domain_index(&view->object->spec, work->domain) >= 0 &&
 	       view->now_ms - work->claimed_ms <= start_within_ms &&
+	       memory->claim.reason != API_REASON_INVALID_REFERENCE &&
 	       count_works(memory, PLAN_WORK_IN_HAND) == 0;
 }
 
@@ -147,6 +153,8 @@ static bool start_post(const struct plan_view *view, const struct plan_memory *m
 			return decide(action, PLAN_EXPIRE);
 		if (view->host.state == PLAN_HOST_UNRESOLVED)
 			return decide(action, PLAN_RESOLVE_HOST);
+		if (lacks_references(view))
+			return decide(action, PLAN_READ_REFERENCES);
 		return decide(action,
 			      view->host.state == PLAN_HOST_OK ? PLAN_REGISTER : PLAN_EXPIRE);
 	}
@@ -225,8 +233,9 @@ static bool is_busy_elsewhere(const struct plan_view *view, const struct plan_me
 	return false;
 }
 
-unsigned int plan_claims(const struct plan_view *view, const struct plan_memory *memory,
-			 const struct plan_assessment *assessment)
+/* If all that the spec refers to is there. */
+static unsigned int possible_claims(const struct plan_view *view, const struct plan_memory *memory,
+				    const struct plan_assessment *assessment)
 {
 	bool paused = view->now_ms < memory->claim.retry_ms;
 	/* One that is stored by the same edit leaves its place to the next. */
@@ -242,6 +251,12 @@ unsigned int plan_claims(const struct plan_view *view, const struct plan_memory 
 								   : most);
 }
 
+unsigned int plan_claims(const struct plan_view *view, const struct plan_memory *memory,
+			 const struct plan_assessment *assessment)
+{
+	return lacks_references(view) ? 0 : possible_claims(view, memory, assessment);
+}
+
 /* Finds out how many claims can be made now; true when something has to come first. */
 static bool prepare_claims(const struct plan_view *view, const struct plan_memory *memory,
 			   const struct plan_assessment *assessment, struct plan_action *action)
@@ -254,6 +269,8 @@ static bool prepare_claims(const struct plan_view *view, const struct plan_memor
 		return decide(action, PLAN_RESOLVE_HOST);
 	if (view->host.state != PLAN_HOST_OK)
 		wake_at(action, view->host.retry_ms);
+	if (lacks_references(view) && possible_claims(view, memory, assessment) > 0)
+		return decide(action, PLAN_READ_REFERENCES);
 	action->claims = plan_claims(view, memory, assessment);
 	action->wants_slot = view->host.state == PLAN_HOST_DOWN ||
 			     (view->host.state == PLAN_HOST_OK && view->host.slots == 0);
@@ -354,6 +371,7 @@ const char *plan_what_name(enum plan_what what)
 		[PLAN_READ_SECRET] = "ReadSecret",
 		[PLAN_EDIT_SECRET] = "EditSecret",
 		[PLAN_RESOLVE_HOST] = "ResolveHost",
+		[PLAN_READ_REFERENCES] = "ReadReferences",
 		[PLAN_ASK_OWNER] = "AskOwner",
 		[PLAN_ASK_SELF] = "AskSelf",
 		[PLAN_REGISTER] = "Register",

@@ -30,6 +30,7 @@
 #include "acmedns/acmedns.h"
 #include "api/api.h"
 #include "base/attr.h"
+#include "base/err.h"
 #include "ledger/ledger.h"
 
 /* Registrations of one object at a time; also the slots of one acme-dns host. */
@@ -92,7 +93,7 @@ struct plan_memory {
 	struct plan_failure read;   /* of the Secret: holds up everything */
 	struct plan_failure write;  /* of the Secret: holds up every edit */
 	struct plan_failure claim;  /* to register: holds up the next claim only */
-	char claim_message[160];
+	char claim_message[240];
 	bool event_due; /* Ready changed: tell it */
 	bool leftover_told;
 	int64_t missing_ms; /* since when entries are missing that should be there; 0 = none is */
@@ -143,12 +144,19 @@ struct plan_host {
 	unsigned int slots;  /* POSTs that this object may have beyond those it has */
 };
 
+/* What spec.auth refers to; without a meaning when it is NULL. */
+enum plan_references {
+	PLAN_REFERENCES_UNREAD, /* ask with PLAN_READ_REFERENCES */
+	PLAN_REFERENCES_OK,	/* all there and usable, for this generation */
+};
+
 struct plan_view {
 	const struct api_registration *object; /* NULL: not in the cache */
 	const char *holder;		       /* uuid of this process */
 	bool leading; /* read fresh; false too once SIGTERM came: nothing new may begin */
 	struct plan_secret secret;
 	struct plan_host host;
+	enum plan_references references;
 	int64_t now_ms; /* monotonic */
 	int64_t wall_s; /* since 1970: for what outlives the process */
 	int64_t lost_account_grace_ms;
@@ -164,6 +172,7 @@ enum plan_what {
 	PLAN_READ_SECRET,
 	PLAN_EDIT_SECRET, /* by plan_edit() */
 	PLAN_RESOLVE_HOST,
+	PLAN_READ_REFERENCES, /* a registration is about to be made */
 	PLAN_ASK_OWNER,	      /* GET the AcmeDnsRegistration called name, for its uid and domains */
 	PLAN_ASK_SELF,	      /* GET the object itself: does it still exist? */
 	PLAN_REGISTER,	      /* POST /register for works[work] */
@@ -244,6 +253,11 @@ void plan_fold_posting(struct plan_memory *memory, int work);
 void plan_fold_registered(struct plan_memory *memory, const struct plan_view *view, int work,
 			  const struct acmedns_result *result,
 			  const struct acmedns_account *account);
+/* What the spec refers to was read; problem NULL: it can be used. Otherwise nothing is registered:
+ * until it has been read again (ERR_NOT_FOUND, ERR_DENIED), or the spec is another (ERR_INVALID).
+ */
+void plan_fold_references(struct plan_memory *memory, const struct plan_view *view,
+			  const struct err *problem);
 /* The POST of a claim was not started in time, or may not start any more. */
 void plan_fold_expired(struct plan_memory *memory, int work);
 /* What a GET of the owner's name brought: NULL = it does not exist any more. */

@@ -232,6 +232,23 @@ void plan_fold_posting(struct plan_memory *memory, int work)
 	memory->works[work].state = PLAN_WORK_POSTING;
 }
 
+void plan_fold_references(struct plan_memory *memory, const struct plan_view *view,
+			  const struct err *problem)
+{
+	if (!problem) {
+		if (memory->claim.reason == API_REASON_INVALID_REFERENCE)
+			forget(&memory->claim);
+		return;
+	}
+	if (memory->claim.reason != API_REASON_INVALID_REFERENCE)
+		forget(&memory->claim);
+	fail(&memory->claim, view, API_REASON_INVALID_REFERENCE, MINUTE_MS);
+	if (problem->kind == ERR_INVALID)
+		memory->claim.retry_ms = PLAN_NEVER;
+	memset(memory->claim_message, 0, sizeof(memory->claim_message));
+	(void)snprintf(memory->claim_message, sizeof(memory->claim_message), "%s", problem->msg);
+}
+
 void plan_fold_expired(struct plan_memory *memory, int work)
 {
 	spend(memory, memory->works[work].nonce);

@@ -371,6 +371,33 @@ static void test_registered(void **state)
 	assert_failure(&s->memory.write, API_REASON_SECRET_DENIED, 3, 0);
 }
 
+static void test_references(void **state)
+{
+	const struct err missing = {.kind = ERR_NOT_FOUND, .msg = "spec.caBundleRef: missing"};
+	const struct err hopeless = {.kind = ERR_INVALID, .msg = "spec.caBundle: no PEM"};
+	struct scene *s = *state;
+
+	/* What the server said before is another story, and stays when all is well here. */
+	s->memory.claim = failure(API_REASON_REGISTRATION_DENIED, 3, NOW);
+	plan_fold_references(&s->memory, &s->view, NULL);
+	assert_failure(&s->memory.claim, API_REASON_REGISTRATION_DENIED, 3, NOW);
+	plan_fold_references(&s->memory, &s->view, &missing);
+	assert_failure(&s->memory.claim, API_REASON_INVALID_REFERENCE, 1, NOW + SECOND);
+	assert_string_equal(s->memory.claim_message, missing.msg);
+	s->memory.claim.times = 30;
+	plan_fold_references(&s->memory, &s->view, &missing);
+	assert_failure(&s->memory.claim, API_REASON_INVALID_REFERENCE, 31, NOW + MINUTE);
+	plan_fold_references(&s->memory, &s->view, NULL);
+	assert_no_failure(&s->memory.claim);
+	plan_fold_references(&s->memory, &s->view, &hopeless);
+	assert_failure(&s->memory.claim, API_REASON_INVALID_REFERENCE, 1, INT64_MAX);
+	assert_string_equal(s->memory.claim_message, hopeless.msg);
+	plan_fold_status(&s->memory, 1, false);
+	assert_failure(&s->memory.claim, API_REASON_INVALID_REFERENCE, 1, INT64_MAX);
+	plan_fold_status(&s->memory, 2, false);
+	assert_no_failure(&s->memory.claim);
+}
+
 static void test_refusals(void **state)
 {
 	static const struct {
@@ -571,6 +598,7 @@ int main(void)
 		TEST(test_too_large),
 		TEST(test_posting_and_expired),
 		TEST(test_registered),
+		TEST(test_references),
 		TEST(test_refusals),
 		TEST(test_refusal_by_another_host),
 		TEST(test_owners),

@@ -4,6 +4,8 @@
 
 #include "plan/plan.h"
 
+/* retry_ms of a failure that only another spec can heal. */
+#define PLAN_NEVER INT64_MAX
 /* How long the answer about an owner is believed. */
 #define PLAN_OWNER_MS 60000
 

@@ -10,6 +10,7 @@
 struct verdict {
 	enum api_status_value value;
 	enum api_reason reason;
+	bool stalls; /* whatever the reason: nothing but another spec can heal it */
 	char message[MESSAGE_LEN];
 };
 
@@ -89,9 +90,11 @@ static struct verdict registering(const struct plan_view *view, const struct pla
 				  const struct plan_assessment *a)
 {
 	const struct plan_failure *failure = &memory->claim;
+	struct verdict failed = verdict(API_FALSE, failure->reason, memory->claim_message);
 
+	failed.stalls = failure->retry_ms == PLAN_NEVER;
 	if (failure->reason != API_REASON_OTHER && failure->reason != API_REASON_SECRET_TOO_LARGE)
-		return verdict(API_FALSE, failure->reason, memory->claim_message);
+		return failed;
 	if (a->count[NEED_CLAIM] && view->host.state == PLAN_HOST_NOT_ALLOWED)
 		return verdict(API_FALSE, API_REASON_HOST_NOT_ALLOWED, view->host.message);
 	if (a->count[NEED_CLAIM] && view->host.state == PLAN_HOST_REFUSED)
@@ -311,7 +314,7 @@ static void set_progress(struct api_status *status, const struct verdict *summar
 
 	if (summary->value == API_TRUE)
 		return;
-	if (failing && is_stalling(summary->reason))
+	if (failing && (summary->stalls || is_stalling(summary->reason)))
 		api_status_set(status, API_STALLED, API_TRUE, summary->reason, summary->message);
 	else
 		api_status_set(status, API_RECONCILING, API_TRUE,

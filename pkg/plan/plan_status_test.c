@@ -49,6 +49,18 @@ static void no_server(struct scene *s)
 	(void)snprintf(s->memory.claim_message, sizeof(s->memory.claim_message), "timed out");
 }
 
+static void reference_missing(struct scene *s)
+{
+	s->memory.claim = failure(API_REASON_INVALID_REFERENCE, 1, NOW + 700);
+	(void)snprintf(s->memory.claim_message, sizeof(s->memory.claim_message), "not there");
+}
+
+static void reference_hopeless(struct scene *s)
+{
+	s->memory.claim = failure(API_REASON_INVALID_REFERENCE, 1, INT64_MAX);
+	(void)snprintf(s->memory.claim_message, sizeof(s->memory.claim_message), "no PEM");
+}
+
 /* ---- rows ---- */
 
 struct row {
@@ -175,6 +187,14 @@ static const struct row registered[] = {
 	{"allowFrom refused", ON(bad_allow_from), .registered = "False InvalidAllowFrom",
 	 .secret_ready = REGISTERING, .ready = "False InvalidAllowFrom",
 	 .progress = "Stalled InvalidAllowFrom", .says = "said no", .value = ""},
+	{"what the spec refers to is missing", ON(reference_missing),
+	 .registered = "False InvalidReference", .secret_ready = REGISTERING,
+	 .ready = "False InvalidReference", .progress = "Reconciling ProgressingWithRetry",
+	 .says = "not there", .value = ""},
+	{"what the spec itself holds is no use", ON(reference_hopeless),
+	 .registered = "False InvalidReference", .secret_ready = REGISTERING,
+	 .ready = "False InvalidReference", .progress = "Stalled InvalidReference",
+	 .says = "no PEM", .value = ""},
 	{"of another", ON(two_holds_a), .domains = AB, .accounts = A_ACCOUNT,
 	 .records = "{'a.test':" REGISTERED_OF("uid-2") ",'b.test':" CLAIM("n-1") "}",
 	 .status = NAMED("a.test"), .registered = "False DomainConflict",

@@ -27,6 +27,8 @@
 #define POSTS	   32
 #define NAMES	   4 /* domains a.test to d.test */
 #define TIMEOUT_MS 10000
+#define KEEP_MS	   3000 /* of what specs refer to */
+#define AUTH	   "\"registrationAuth\":{\"basic\":{\"secretRef\":{\"name\":\"login\"}}},"
 #define KEY	   "acmedns.json"
 
 /* What a process knows of an object. */
@@ -36,6 +38,7 @@ struct seat {
 	int64_t due_ms;
 	int64_t wake_ms;
 	int64_t proven_generation; /* by a status patch of this process */
+	int64_t references_ms;	   /* what the spec refers to was read, and is good for a while */
 };
 
 struct process {
@@ -67,6 +70,7 @@ struct world {
 	bool faulty;
 	bool gentle; /* nothing happens that leaves an outcome unknown */
 	bool shared;
+	bool auth;  /* specs refer to a Secret */
 	bool reset; /* the Secret was deleted at some time: the bounds are void */
 	bool moved; /* spec.host was another for some time */
 	bool immutable;
@@ -163,9 +167,10 @@ static void set_spec(struct world *w, int o, const char *host, const char *domai
 {
 	json_t *metadata = jv_object(w->objects[o], "metadata");
 	CLEANUP(mem_freep)
-	char *spec = mem_printf("{\"host\":\"https://%s\",\"accountSecretRef\":{\"name\":\"s\"},"
-				"\"domains\":%s,\"accountPolicy\":\"%s\"}",
-				host, domains, w->shared ? "Shared" : "PerDomain");
+	char *spec =
+		mem_printf("{%s\"host\":\"https://%s\",\"accountSecretRef\":{\"name\":\"s\"},"
+			   "\"domains\":%s,\"accountPolicy\":\"%s\"}",
+			   w->auth ? AUTH : "", host, domains, w->shared ? "Shared" : "PerDomain");
 
 	jv_set(w->objects[o], "spec", parse(spec));
 	jv_set_int(metadata, "generation", jv_int(metadata, "generation", 0) + 1);
@@ -316,6 +321,8 @@ static void view_of(struct world *w, int p, int o, struct plan_view *view)
 		.register_timeout_ms = TIMEOUT_MS,
 		.lost_account_grace_ms = INT32_MAX, /* what vanishes here comes back */
 	};
+	if (seat->references_ms && w->now_ms - seat->references_ms < KEEP_MS)
+		view->references = PLAN_REFERENCES_OK;
 	if (view->host.state != PLAN_HOST_OK && w->now_ms >= w->host_retry_ms)
 		view->host.state = PLAN_HOST_UNRESOLVED;
 	for (i = 0; i < ARRAY_LEN(view->random); i++)

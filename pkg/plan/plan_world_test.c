@@ -144,6 +144,18 @@ static void ask_owner(struct world *w, int p, int o, const struct plan_action *a
 	plan_fold_owner(&w->processes[p].seats[o].memory, &view, uid, owner);
 }
 
+static void read_references(struct world *w, int p, int o)
+{
+	const struct err missing = {.kind = ERR_NOT_FOUND, .msg = "it is not there"};
+	struct seat *seat = &w->processes[p].seats[o];
+	bool there = !chance(w, 20);
+	struct plan_view view;
+
+	seat->references_ms = there ? w->now_ms : 0;
+	view_of(w, p, o, &view);
+	plan_fold_references(&seat->memory, &view, there ? NULL : &missing);
+}
+
 static void act(struct world *w, int p, int o, const struct plan_action *action)
 {
 	struct seat *seat = &w->processes[p].seats[o];
@@ -172,6 +184,9 @@ static void act(struct world *w, int p, int o, const struct plan_action *action)
 		w->host_state = chance(w, 20) ? PLAN_HOST_FAILED : PLAN_HOST_OK;
 		w->host_retry_ms = w->now_ms + 3000;
 		return;
+	case PLAN_READ_REFERENCES:
+		read_references(w, p, o);
+		return;
 	case PLAN_ASK_OWNER:
 		ask_owner(w, p, o, action);
 		return;
@@ -179,6 +194,9 @@ static void act(struct world *w, int p, int o, const struct plan_action *action)
 		(void)plan_fold_self(&seat->memory, !w->objects[o]);
 		return;
 	case PLAN_REGISTER:
+		view_of(w, p, o, &view);
+		check(w, !w->auth || view.references == PLAN_REFERENCES_OK,
+		      "a registration without its credentials");
 		start_post(w, p, o, action->work);
 		return;
 	case PLAN_EXPIRE:
@@ -225,6 +243,7 @@ static void begin(struct world *w, uint64_t seed)
 			    .now_ms = 1000,
 			    .shared = seed % 3 == 2,
 			    .gentle = seed % 10 <= 2,
+			    .auth = seed % 4 == 1,
 			    .secret = json_null(),
 			    .posted = json_object(),
 			    .durable = json_object()};
