@@ -235,7 +235,8 @@ static void on_owner(void *ctx, json_t *object, const struct err *err)
 	}
 	owner = err ? NULL : api_decode(object);
 	record_view(record, &view);
-	if (view.object)
+	/* The cache may have overtaken the answer: what is older than a change is asked anew. */
+	if (view.object && record->asked_at == record->channel->changes)
 		plan_fold_owner(record_memory(record), &view, uid, owner);
 	channel_note_loser(record->channel);
 	record_done(record);
@@ -272,6 +273,7 @@ static void act_ask(struct record *record, const char *name, const char *uid, ku
 	};
 
 	record->asked_uid = mem_strdup(uid);
+	record->asked_at = record->channel->changes;
 	record->call = kube_start(record->controller->options.kube, &req);
 }
 

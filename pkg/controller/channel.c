@@ -238,6 +238,7 @@ void channel_wake_losers(struct channel *channel)
 	int64_t now_ms = mono_ms();
 	struct record *record;
 
+	channel->changes++;
 	if (!channel->has_losers)
 		return;
 	channel->has_losers = false;

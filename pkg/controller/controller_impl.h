@@ -59,6 +59,7 @@ struct record {
 	struct kube_call *call; /* the patch or question under way */
 	struct patch *patch;	/* what that patch says */
 	char *asked_uid;	/* whom that question is about */
+	unsigned int asked_at;	/* channel->changes when it was sent */
 	struct post *posts[PLAN_WORKS];
 
 	/* channel.c */
@@ -203,6 +204,7 @@ struct channel {
 	struct snapshot snapshot;
 	bool seen;		/* snapshot.rv is that of the last reading; "" = absent */
 	bool has_losers;	/* one of the objects has asked for an owner */
+	unsigned int changes;	/* of the objects, as the cache has brought them */
 	bool piecewise;		/* one object a write, until nobody wants one */
 	unsigned int conflicts; /* of writes, in a row */
 	struct kube_call *call; /* the one read or write under way */

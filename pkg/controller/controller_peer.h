@@ -68,6 +68,10 @@ struct peer {
 	void (*before)(struct peer *peer, const char *request);
 	void (*after)(struct peer *peer, const char *request);
 	void *ctx;
+	/* The answer to the next request that has this in it waits for peer_answer_kept(). */
+	const char *keep;
+	struct evhttp_request *kept;
+	json_t *kept_object;
 	/* acme-dns */
 	bool hold;		  /* registrations wait for peer_release() */
 	const char *register_url; /* NULL: "/register" */
@@ -406,6 +410,10 @@ static inline void peer_answer(struct peer *peer, struct evhttp_request *req, co
 	if (fault) {
 		fault->times--;
 		peer_reply_fault(req, fault);
+	} else if (peer->keep && strstr(request, peer->keep)) {
+		peer->keep = NULL;
+		peer->kept = req;
+		peer->kept_object = json_deep_copy(object);
 	} else if (status >= 300) {
 		peer_reply_status(req, status);
 	} else {
@@ -413,6 +421,14 @@ static inline void peer_answer(struct peer *peer, struct evhttp_request *req, co
 	}
 	if (peer->after)
 		peer->after(peer, request);
+}
+
+/* It says what was so when the request came. */
+static inline void peer_answer_kept(struct peer *peer)
+{
+	CLEANUP(jv_freep) json_t *object = TAKE(peer->kept_object);
+
+	peer_reply_json(TAKE(peer->kept), 200, object);
 }
 
 static inline void peer_on_api(struct evhttp_request *req, void *ctx)

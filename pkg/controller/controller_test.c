@@ -135,6 +135,33 @@ static void test_a_domain_has_one_owner(void **state)
 	assert_int_equal(w->peer.posts, 2);
 }
 
+static bool owns(struct world *w, const char *uid, const char *domain)
+{
+	CLEANUP(jv_freep) json_t *own = document(w, "s", "acme-dns-operator.json");
+	const json_t *records = json_object_get(json_object_get(own, "keys"), WORLD_KEY);
+
+	return strcmp(jv_str(json_object_get(records, domain), "owner"), uid) == 0;
+}
+
+/* What an owner listed before its spec changed takes nothing from it after that. */
+static void test_an_owner_changes_while_it_is_asked_for(void **state)
+{
+	struct world *w = *state;
+
+	world_start(w);
+	given(w, "a", "s", "[\"a.example.org\"]");
+	UNTIL(w, is_ready(w, "a"));
+	w->peer.keep = GET_OBJECT "a";
+	given(w, "b", "s", "[\"a.example.org\",\"c.example.org\"]");
+	UNTIL(w, w->peer.kept);
+	given_spec(w, "a", "domains", json_pack("[s,s]", "a.example.org", "c.example.org"));
+	UNTIL(w, has_account(w, "s", "c.example.org"));
+	peer_answer_kept(&w->peer);
+	UNTIL(w, has_reason(w, "b", "Ready", "DomainConflict"));
+	assert_true(owns(w, "uid-1", "a.example.org"));
+	assert_true(owns(w, "uid-1", "c.example.org"));
+}
+
 static void test_the_loser_takes_over_when_the_owner_is_deleted(void **state)
 {
 	struct world *w = *state;
@@ -237,6 +264,7 @@ int main(void)
 		CASE(test_the_secret_is_emptied_during_a_post),
 		CASE(test_the_secret_is_deleted_during_a_post),
 		CASE(test_a_domain_has_one_owner),
+		CASE(test_an_owner_changes_while_it_is_asked_for),
 		CASE(test_the_loser_takes_over_when_the_owner_is_deleted),
 		CASE(test_another_object_of_the_same_name),
 		CASE(test_a_change_of_the_secret_is_noticed),
