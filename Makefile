@@ -45,6 +45,8 @@ unit     := $(tests:pkg/%.c=$(B)/test/%)
 fuzz     := $(fuzzers:pkg/%.c=$(B)/fuzz/%)
 bench    := $(benches:pkg/%.c=$(B)/test/%)
 replayer := $(B)/hack/fuzz_replay.o
+explorer := $(B)/explore
+model    := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard hack/explore/*.c)))
 
 # This make asked pkg-config when it started; what may install packages goes on in a fresh one. It gets what was given on
 # the command line, and a private B as the place of all variants.
@@ -57,7 +59,7 @@ python    = "$$(hack/venv)/bin/python"
 operator  = ACME_DNS_OPERATOR=$(abspath $(program))
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test long unit e2e check asan cover bench fuzz image install clean help deps format
+.PHONY: all demo test long unit e2e check asan cover bench fuzz image install clean help deps format explore explore-mutants
 .PHONY: everything replay fuzzing coverage pytest run-demo run-bench run-image flags version
 
 all: $(program) ## build the operator (release, hardened)
@@ -82,6 +84,12 @@ e2e: ## the end-to-end tests alone, on the sanitizer build (PYTEST='-k name' cho
 
 check: ## hold the tree to the rules: format, floors, size, warnings, linters
 	$(script) hack/check $(given)
+
+explore: $(explorer) ## try every order of steps and faults up to a bound (EXPLORE='--most STATES SCENARIO...' chooses)
+	$(Q)$(explorer) $(EXPLORE)
+
+explore-mutants: ## show that the exploration finds each of the defects in hack/explore/mutants
+	$(script) hack/explore-mutants $(given)
 
 asan: ## the unit tests under ASan and UBSan
 	$(remake) SAN=$(asan) unit
@@ -109,7 +117,7 @@ clean: ## remove what make built here (caches outside the checkout stay)
 	rm -rf build
 
 help: ## this text
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 deps: ## install what building, testing, checking and the image need
 	$(Q)hack/install-deps build test check image
@@ -119,7 +127,7 @@ format: ## format the C sources and the Python
 
 # What follows is for the targets above and for the scripts.
 
-everything: $(program) $(unit) $(fuzz) $(bench)
+everything: $(program) $(unit) $(fuzz) $(bench) $(explorer)
 
 replay: $(fuzz)
 	$(Q)hack/fuzz replay $(fuzz)
@@ -171,11 +179,15 @@ $(B)/test/%: $(B)/pkg/%.o $(B)/lib.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/lib.a $(LDLIBS) $(testlibs)
 
+$(explorer): $(model) $(B)/lib.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # libFuzzer brings a main; without it ours replays what the corpora hold.
 $(B)/fuzz/%: $(B)/pkg/%.o $(replayer) $(B)/lib.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< \
 		$(if $(findstring fuzzer,$(SAN)),-fsanitize=fuzzer,$(replayer)) $(B)/lib.a $(LDLIBS) $(testlibs)
 
--include $(patsubst %.o,%.d,$(objects) $(mains) $(replayer) $(sources:%.c=$(B)/%.o))
+-include $(patsubst %.o,%.d,$(objects) $(mains) $(replayer) $(model) $(sources:%.c=$(B)/%.o))
 .SECONDARY:

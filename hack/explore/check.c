@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What must be so, by the design's section 3:
+ *	- no entry of the Secret is lost or replaced by a write of ours;
+ *	- what others keep in the Secret stays as it is;
+ *	- an account's entry names the server that made it, and no other is asked to register;
+ *	- a claim is taken over only after its time, or when it surely made no account;
+ *	- a POST has a claim of its own that was in the Secret, is in its time, and is a leader's;
+ *	- accounts made <= 1 + outcomes counted in our document, per domain;
+ *	- an account in hand is let go only when stored, counted, or its object is gone;
+ *	- status names a CNAME only when its account was in the Secret, and is never put back.
+ * And at the end: every object is as well as it can be, and says so.
+ */
+
+#include <string.h>
+
+#include "explore.h"
+
+/* ---- a write of the Secret ---- */
+
+/* The claim before was never used, or the server said no to it. */
+static bool is_harmless(const struct run *run, uint32_t nonce)
+{
+	uint32_t bit = UINT32_C(1) << (nonce - 1);
+
+	return !(run->w.posted & bit) || run->w.refused & bit;
+}
+
+static void check_takeover(struct run *run, size_t process, uint32_t domain,
+			   const struct domain_facts *before)
+{
+	const char *name = domain_names[domain];
+	bool own = process == (before->nonce - 1) / NONCES_EACH;
+	bool waited =
+		run->w.claim_ms[before->nonce - 1] >= CLAIM_MS || run->w.processes[process].jumped;
+
+	if (is_harmless(run, before->nonce) && own)
+		return;
+	if (!waited)
+		broken(run, "the claim on %s is taken over before its time", name);
+}
+
+/* The claim has gone, and what is there now is no account of ours: one that may be is counted. (One
+ * of ours is that of a claim before, which was counted when this one took it over.) */
+static void check_counted(struct run *run, uint32_t domain, const struct domain_facts *before,
+			  const struct domain_facts *after)
+{
+	if (run->w.reset || (after->entry && after->by))
+		return;
+	if (!is_harmless(run, before->nonce) && after->uncertain == before->uncertain)
+		broken(run, "a claim on %s that may have made an account goes uncounted",
+		       domain_names[domain]);
+}
+
+static void check_domain(struct run *run, size_t process, uint32_t domain,
+			 const struct secret_thing *was, const struct secret_thing *is)
+{
+	const struct domain_facts *before = &was->domains[domain];
+	const struct domain_facts *after = &is->domains[domain];
+	const char *name = domain_names[domain];
+
+	if (before->entry && before->entry != after->entry)
+		broken(run, "the entry of %s is %s by a write of ours", name,
+		       after->entry ? "replaced" : "lost");
+	if (!before->entry && after->account && after->account <= run->w.accounts &&
+	    after->host != 1 + (run->w.at_two >> after->account & 1))
+		broken(run, "the account of %s is stored for another server than made it", name);
+	if (before->uncertain > after->uncertain)
+		broken(run, "the count of outcomes unknown of %s goes back", name);
+	if (!before->nonce || before->nonce == after->nonce)
+		return;
+	check_counted(run, domain, before, after);
+	if (!after->entry)
+		check_takeover(run, process, domain, before);
+}
+
+/* A Secret that we make: what is not ours of it is always the same, and says who made it. */
+void check_commit(struct run *run, size_t process, uint32_t before, uint32_t after)
+{
+	const struct secret_thing *was = store_get_secret(run->store, before);
+	const struct secret_thing *is = store_get_secret(run->store, after);
+	uint32_t i;
+
+	tell(run, "  the Secret is written");
+	if (before && was->foreign != is->foreign)
+		broken(run, "what others keep in the Secret has changed");
+	for (i = 0; i < DOMAINS; i++)
+		check_domain(run, process, i, was, is);
+}
+
+static uint32_t count_uncertain(struct run *run, uint32_t id)
+{
+	const struct secret_thing *thing = store_get_secret(run->store, id);
+	uint32_t count = 0;
+	size_t i;
+
+	for (i = 0; i < DOMAINS; i++)
+		count += thing->domains[i].uncertain;
+	return count;
+}
+
+void check_write(struct run *run, size_t process, uint32_t body)
+{
+	const struct process *by = &run->w.processes[process];
+	uint32_t after = body ? world_merge(run, by->reading.id, body) : by->reading.id;
+	uint32_t discarded = 0;
+	size_t s;
+
+	for (s = 0; s < SEATS; s++)
+		if (by->seats[s].stage == RECORD_WRITING && by->seats[s].edit)
+			discarded += (uint32_t)__builtin_popcount(
+				store_edit_facts(run->store, by->seats[s].edit)->discarded);
+	if (count_uncertain(run, after) < count_uncertain(run, by->reading.id) + discarded)
+		broken(run, "an account that came second is thrown away uncounted");
+}
+
+/* ---- status ---- */
+
+/* Called when the server takes the patch, so the object is still what it was then. */
+void check_patch(struct run *run, const struct request *request)
+{
+	const struct body_thing *body = store_get_body(run->store, request->body);
+
+	tell(run, "  status is written: Ready %s", body->ready ? "True" : "not True");
+	if (request->rv != run->w.live[request->name].rv)
+		broken(run, "a status is written over one that its writer has not seen");
+	if (body->unknown || body->accounts & ~run->w.durable)
+		broken(run, "status names a CNAME whose account was never in the Secret");
+}
+
+/* ---- a POST ---- */
+
+void check_post(struct run *run, size_t process, size_t seat, const struct plan_work *work)
+{
+	const struct process *by = &run->w.processes[process];
+	const struct api_registration *object = seat_object(run, process, seat);
+	uint32_t bit = UINT32_C(1) << (number_in(work->nonce, 16) - 1);
+
+	if (!by->believes || by->draining)
+		broken(run, "a POST of one who does not lead");
+	if (run->w.posted & bit)
+		broken(run, "two POSTs for one claim");
+	if (!(run->w.claimed & bit))
+		broken(run, "a POST whose claim was never in the Secret");
+	if (NOW + TIMEOUT_MS - work->claimed_ms > CLAIM_MS)
+		broken(run, "a POST that can end after its claim's time");
+	if (!object || strcmp(object->spec.host, work->host) != 0)
+		broken(run, "a POST to another host than the object's");
+}
+
+/* ---- accounts ---- */
+
+void check_hand(struct run *run, const struct seat *seat, uint32_t lost, bool discarded)
+{
+	const struct version *live = &run->w.live[seat->name];
+	bool gone = !live->id || store_get_object(run->store, live->id)->uid != seat->uid;
+
+	if (lost & ~run->w.durable && !discarded && !gone)
+		broken(run, "an account in hand is let go, neither stored nor counted");
+}
+
+void check_accounts(struct run *run)
+{
+	const struct world *w = &run->w;
+	uint32_t made = 0;
+	uint32_t most = 1;
+	uint32_t i;
+
+	for (i = 0; i < DOMAINS; i++) {
+		uint32_t excused = world_facts(run, i)->uncertain + w->excused[i];
+
+		made += w->made[i];
+		most += excused;
+		if (!run->scenario->shared && w->made[i] > 1 + excused)
+			broken(run, "%u accounts were made for %s, and %u are accounted for",
+			       w->made[i], domain_names[i], 1 + excused);
+	}
+	if (run->scenario->shared && made > most)
+		broken(run, "%u accounts were made for the set, and %u are accounted for", made,
+		       most);
+}
+
+/* ---- the end ---- */
+
+static bool owner_lists(const struct run *run, uint32_t uid, const char *domain)
+{
+	size_t n;
+
+	for (n = 0; n < NAMES; n++) {
+		uint32_t id = run->w.live[n].id;
+		const struct object_thing *thing = id ? store_get_object(run->store, id) : NULL;
+
+		if (thing && thing->uid == uid)
+			return api_domain_index(&thing->object->spec, domain) >= 0;
+	}
+	return false;
+}
+
+/* Whether a reason that only a person can heal is so for the domain. */
+static bool is_so(const struct run *run, const struct object_thing *thing, enum api_reason reason,
+		  const char *domain)
+{
+	const struct domain_facts *facts = world_facts(run, domain_number(domain));
+	const struct api_registration *object = thing->object;
+
+	switch ((int)reason) {
+	case API_REASON_DOMAIN_CONFLICT:
+		return facts->owner && facts->owner != thing->uid &&
+		       owner_lists(run, facts->owner, domain);
+	case API_REASON_HOST_CHANGED:
+		return facts->entry && facts->host &&
+		       facts->host != 1 + host_number(object->spec.host);
+	case API_REASON_SECRET_CONTESTED:
+		return !facts->entry &&
+		       (facts->origin || api_record_value(&object->status, domain));
+	case API_REASON_ACCOUNT_INCOMPLETE:
+		return facts->entry && !facts->complete;
+	default:
+		return false;
+	}
+}
+
+static bool is_secret_so(const struct run *run, enum api_reason reason)
+{
+	const struct secret_thing *secret = store_get_secret(run->store, run->w.secret.id);
+	const struct snapshot *snapshot = &secret->snapshot;
+
+	switch ((int)reason) {
+	case API_REASON_SECRET_IMMUTABLE:
+		return snapshot->immutable;
+	case API_REASON_SECRET_UNPARSABLE:
+		return !secret->readable;
+	case API_REASON_SECRET_NOT_ADOPTED:
+		return secret->readable && !ledger_is_ours(snapshot->ledger) &&
+		       !ledger_has_account(snapshot->ledger, KEY);
+	default:
+		return false;
+	}
+}
+
+static bool is_explained(const struct run *run, const struct object_thing *thing)
+{
+	const struct api_condition *conditions = thing->object->status.conditions;
+	enum api_reason reason = conditions[API_READY].reason;
+	size_t i;
+
+	/* Ready tells the first that fails; what only a person can heal may be behind it. */
+	if (is_secret_so(run, conditions[API_SECRET_READY].reason))
+		return true;
+	for (i = 0; i < thing->object->spec.domains_len; i++)
+		if (is_so(run, thing, reason, thing->object->spec.domains[i]))
+			return true;
+	return false;
+}
+
+/* Ready: every domain has its account, at the object's host, and status names it. */
+static void check_ready(struct run *run, const struct object_thing *thing)
+{
+	const struct api_registration *object = thing->object;
+	size_t i;
+
+	for (i = 0; i < object->spec.domains_len; i++) {
+		const char *domain = object->spec.domains[i];
+		const struct domain_facts *facts = world_facts(run, domain_number(domain));
+		const char *value = api_record_value(&object->status, domain);
+
+		if (!facts->entry || !facts->complete)
+			broken(run, "object-%s is Ready, and %s has no account", object->name,
+			       domain);
+		else if (!value || account_of(value) != facts->account)
+			broken(run, "%s is Ready, and status names another CNAME for %s",
+			       object->name, domain);
+		else if (facts->owner != thing->uid)
+			broken(run, "%s is Ready, and %s is another's", object->name, domain);
+		else if (facts->host && facts->host != 1 + host_number(object->spec.host))
+			broken(run, "%s is Ready, and %s has its account elsewhere", object->name,
+			       domain);
+	}
+}
+
+static void check_object(struct run *run, const struct object_thing *thing)
+{
+	const struct api_registration *object = thing->object;
+	const struct api_condition *ready = &object->status.conditions[API_READY];
+
+	if (object->status.observed_generation != object->generation)
+		broken(run, "faults have stopped, and %s is not looked at", object->name);
+	else if (ready->status == API_TRUE)
+		check_ready(run, thing);
+	else if (!is_explained(run, thing))
+		broken(run,
+		       "faults have stopped, and %s is not Ready for no reason that stands: %s",
+		       object->name, api_reason_name(ready->reason));
+}
+
+void check_goal(struct run *run)
+{
+	size_t n;
+
+	for (n = 0; n < NAMES; n++)
+		if (run->w.live[n].id)
+			check_object(run, store_get_object(run->store, run->w.live[n].id));
+}

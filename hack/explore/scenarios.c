@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What is explored: who is there, what they may do, and how often what may go wrong. */
+
+#include "explore.h"
+
+#define SPEC_AT(host, domains)                                                                     \
+	"{'host':'https://" host ".test','accountSecretRef':{'name':'s','key':'" KEY               \
+	"'},'domains':[" domains "],'accountPolicy':'PerDomain'}"
+#define SPEC(domains) SPEC_AT("one", domains)
+#define SHARED(domains)                                                                            \
+	"{'host':'https://one.test','accountSecretRef':{'name':'s','key':'" KEY                    \
+	"'},'domains':[" domains "],'accountPolicy':'Shared'}"
+
+#define OPAQUE(data) "{'type':'Opaque','metadata':{'annotations':{}},'data':{" data "}}"
+
+/* Made by hand: in the order and the letters of Go's decoder, one entry of another domain, one key
+ * of another program, members that nobody of us knows. */
+#define HAND_MADE                                                                                  \
+	"'" KEY "':{'a.test':{'FullDomain':'20000000-0000-4000-8000-000000000025.one.test',"       \
+	"'subdomain':'s','Username':'u','password':'p','note':{'by':'hand'}},"                     \
+	"'foreign.test':{'fulldomain':'f','x':1}},'other':{'k':[1,2]}"
+
+/* Of a later version, which knows more members than this one. */
+#define UNKNOWN_MEMBERS                                                                            \
+	"'" KEY "':{'foreign.test':{'z':null}},'" LEDGER_OWN_KEY                                   \
+	"':{'version':1,'owners':{},'later':{'x':1},'keys':{'" KEY                                 \
+	"':{'a.test':{'later':[1,{'y':2}]},'foreign.test':{'owner':'uid-77','w':3}},"              \
+	"'another':{'a.test':{'later':4}}}}"
+
+const struct scenario scenarios[] = {
+	{
+		.name = "one-domain",
+		.what = "one object, one domain, one process",
+		.specs = {SPEC("'a.test'"), SPEC("'a.test','b.test'"), "{}", "{}"},
+		.slots = 4,
+		.left = {2, 2, 2, 1, 0, 0, 2},
+		.acts = {ACT_DELETE_OBJECT, ACT_RECREATE_OBJECT, ACT_OTHER_SPEC},
+	},
+	{
+		.name = "two-domains",
+		.what = "one object, two domains, one slot at the host",
+		.specs = {SPEC("'a.test','b.test'"), SPEC("'b.test'"), "{}", "{}"},
+		.slots = 1,
+		.left = {1, 2, 2, 1, 0, 0, 2},
+		.acts = {ACT_OTHER_SPEC, ACT_RECREATE_OBJECT},
+	},
+	{
+		.name = "two-at-once",
+		.what = "one object, two domains registered at once; writes may be denied",
+		.specs = {SPEC("'a.test','b.test'"), SPEC("'a.test'"), "{}", "{}"},
+		.denies = true,
+		.slots = 2,
+		.left = {1, 1, 2, 1, 0, 0, 2},
+		.acts = {ACT_OTHER_SPEC, ACT_DELETE_OBJECT},
+	},
+	{
+		.name = "shared",
+		.what = "one object, accountPolicy Shared, a domain comes to it",
+		.specs = {SHARED("'a.test','b.test'"), SHARED("'a.test','b.test','c.test'"), "{}",
+			  "{}"},
+		.shared = true,
+		.slots = 4,
+		.left = {2, 2, 2, 1, 0, 0, 2},
+		.acts = {ACT_OTHER_SPEC, ACT_RECREATE_OBJECT, ACT_ADD_ENTRY},
+	},
+	{
+		.name = "two-objects",
+		.what = "two objects on one Secret fight for a domain",
+		.specs = {SPEC("'a.test'"), SPEC("'b.test'"), SPEC("'a.test','b.test'"),
+			  SPEC("'b.test'")},
+		.both = true,
+		.slots = 4,
+		.left = {1, 1, 2, 1, 0, 0, 2},
+		.acts = {ACT_DELETE_OBJECT, ACT_RECREATE_OBJECT, ACT_OTHER_SPEC, ACT_SECOND_SPEC,
+			 ACT_DELETE_OTHER},
+	},
+	{
+		.name = "owner-changes",
+		.what = "two objects on one Secret, and the owner comes to list more",
+		.specs = {SPEC("'a.test'"), SPEC("'a.test','b.test'"), SPEC("'a.test','b.test'"),
+			  "{}"},
+		.both = true,
+		.slots = 4,
+		.left = {0, 0, 1, 1, 0, 0, 1},
+		.acts = {ACT_OTHER_SPEC},
+	},
+	{
+		.name = "two-processes",
+		.what = "the lease is lost and taken over, also by one whose machine was paused",
+		.specs = {SPEC("'a.test'"), SPEC("'a.test','b.test'"), "{}", "{}"},
+		.two = true,
+		.slots = 4,
+		.left = {1, 1, 2, 0, 2, 1, 2},
+		.acts = {ACT_NONE},
+	},
+	{
+		.name = "two-clocks",
+		.what = "two processes, clocks that jump or stand still, an object made anew",
+		.specs = {SPEC("'a.test'"), SPEC("'a.test'"), "{}", "{}"},
+		.two = true,
+		.slots = 4,
+		.left = {0, 1, 2, 1, 1, 2, 2},
+		.acts = {ACT_RECREATE_OBJECT, ACT_DELETE_OBJECT},
+	},
+	{
+		.name = "adoption",
+		.what = "a Secret made by hand, with foreign data, and an editor of it",
+		.specs = {SPEC("'a.test','b.test'"), SPEC("'b.test'"), "{}", "{}"},
+		.secret = OPAQUE(HAND_MADE),
+		.slots = 4,
+		.left = {1, 2, 2, 2, 0, 0, 2},
+		.acts = {ACT_ADD_FOREIGN, ACT_REMOVE_ENTRY, ACT_OTHER_SPEC, ACT_RECREATE_OBJECT},
+	},
+	{
+		.name = "unknown-members",
+		.what = "documents of a later version, with members that are not ours to drop",
+		.specs = {SPEC("'a.test'"), SPEC("'a.test','b.test'"), "{}", "{}"},
+		.secret = OPAQUE(UNKNOWN_MEMBERS),
+		.slots = 4,
+		.left = {1, 1, 2, 2, 0, 0, 2},
+		.acts = {ACT_ADD_FOREIGN, ACT_OTHER_SPEC, ACT_REMOVE_ENTRY},
+	},
+	{
+		.name = "changed-host",
+		.what = "spec.host changes to another server and back, while accounts are made",
+		.specs = {SPEC("'a.test','b.test'"), SPEC_AT("two", "'a.test','b.test'"), "{}",
+			  "{}"},
+		.slots = 1,
+		.left = {1, 1, 2, 2, 0, 0, 2},
+		.acts = {ACT_OTHER_SPEC, ACT_FIRST_SPEC},
+	},
+	{
+		.name = "editor",
+		.what = "somebody else writes the Secret all the time",
+		.specs = {SPEC("'a.test'"), SPEC("'a.test'"), "{}", "{}"},
+		.slots = 4,
+		.left = {1, 1, 2, 3, 0, 0, 2},
+		.acts = {ACT_ADD_FOREIGN, ACT_PUT_BACK, ACT_REMOVE_ENTRY, ACT_DELETE_SECRET,
+			 ACT_LOCK, ACT_UNLOCK},
+	},
+	{
+		.name = "restore",
+		.what = "backups are restored: objects without status, the Secret of yesterday",
+		.specs = {SPEC("'a.test'"), SPEC("'a.test','b.test'"), SPEC("'b.test'"), "{}"},
+		.slots = 4,
+		.left = {1, 1, 2, 2, 0, 0, 2},
+		.acts = {ACT_RESTORE, ACT_OTHER_SPEC, ACT_MAKE_OTHER, ACT_DELETE_OBJECT},
+	},
+};
+
+const size_t scenarios_len = ARRAY_LEN(scenarios);
