@@ -18,8 +18,9 @@ _NO_CODE = re.compile(
 
 
 def c_files(root: Path) -> list[Path]:
-    """Return the C sources and headers of pkg/ and cmd/, sorted."""
-    return sorted(path for top in ("pkg", "cmd") for path in root.glob(f"{top}/*/*.[ch]"))
+    """Return the C sources and headers of pkg/, cmd/, and hack/explore, sorted."""
+    tops = ("pkg/*", "cmd/*", "hack/explore")
+    return sorted(path for top in tops for path in root.glob(f"{top}/*.[ch]"))
 
 
 def is_test(path: Path) -> bool:
