@@ -128,9 +128,8 @@ static bool may_post(const struct plan_view *view, const struct plan_memory *mem
 {
 	int64_t start_within_ms = plan_claim_timeout_s(view) * 1000 - view->register_timeout_ms;
 
-	if (work->rotates && view->object && !plan_rotation_asked(view->object))
-		return false; /* it was called off */
-	return plan_may_begin(view) && strcmp(work->host, view->object->spec.host) == 0 &&
+	return plan_may_begin(view) && (!work->rotates || plan_rotation_asked(view->object)) &&
+	       strcmp(work->host, view->object->spec.host) == 0 &&
 	       api_domain_index(&view->object->spec, work->domain) >= 0 &&
 	       view->now_ms - work->claimed_ms <= start_within_ms &&
 	       memory->claim.reason != API_REASON_INVALID_REFERENCE &&

@@ -185,8 +185,8 @@ bool plan_is_contested(const struct plan_view *view)
 	const struct api_status *status = &view->object->status;
 	const struct api_condition *registered = &status->conditions[API_REGISTERED];
 
-	if (!registered->present || registered->reason == API_REASON_SECRET_CONTESTED)
-		return registered->present;
+	if (registered->reason == API_REASON_SECRET_CONTESTED)
+		return true;
 	return registered->status == API_TRUE && status->loss_s >= 0 &&
 	       view->wall_s - status->loss_s < CONTESTED_S;
 }

@@ -132,6 +132,8 @@ static void test_no_secret_holds_nothing(void **state)
 
 	(void)state;
 	leave(&s, DELETE);
+	unread(&s);
+	expect(&s, PLAN_READ_SECRET);
 	absent(&s);
 	expect_finalizer(&s, false);
 	scene_done(&s);
@@ -193,10 +195,33 @@ static void test_posts_end_first(void **state)
 	(void)add_work(&s, PLAN_WORK_POSTING, "a.test", "n-1");
 	expect(&s, PLAN_WAIT);
 	s.memory.works[0].state = PLAN_WORK_IN_HAND;
-	(void)snprintf(s.memory.works[0].account.fulldomain, DNSNAME_LEN, NAME2);
+	s.memory.works[0].account = (struct acmedns_account){
+		.username = "new", .password = "p", .subdomain = "new", .fulldomain = NAME2};
+	(void)add_work(&s, PLAN_WORK_POSTING, "b.test", "n-2");
 	assert_int_equal(edit(&s), 0);
+	check_all(&s, "{'a.test':" NEW(HOST) "}", "{'a.test':" RECORD(HOST, "") "}");
+	expect(&s, PLAN_WAIT);
+	s.memory.works[1].state = PLAN_WORK_NONE;
+	(void)edit(&s);
 	check_all(&s, "{}", "{}");
 	expect_finalizer(&s, false);
+	scene_done(&s);
+}
+
+/* It is stored with the same write that removes what is there. */
+static void test_an_account_in_hand_comes_and_goes(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	leave(&s, DELETE);
+	set_secret(&s, "{}", "{'a.test':" CLAIM("n-1") "}");
+	in_hand(&s);
+	s.memory.write = failure(API_REASON_SECRET_UNAVAILABLE, 1, NOW + 700);
+	expect(&s, PLAN_WAIT);
+	s.view.now_ms = NOW + 700;
+	assert_int_equal(edit(&s), 0);
+	check_all(&s, "{}", "{}");
 	scene_done(&s);
 }
 
@@ -218,11 +243,13 @@ static void test_a_claim_of_another_process_ends_first(void **state)
 static void test_a_claim_without_a_post_counts_nothing(void **state)
 {
 	struct scene s;
+	size_t i;
 
 	(void)state;
 	leave(&s, DELETE);
 	set_secret(&s, "{}", "{'a.test':" CLAIM("n-1") "}");
-	(void)snprintf(s.memory.spent[0], PLAN_NONCE_LEN, "n-1");
+	for (i = 0; i < PLAN_SPENT; i++)
+		(void)snprintf(s.memory.spent[i], PLAN_NONCE_LEN, "n-%zu", i + 1);
 	assert_int_equal(edit(&s), 0);
 	check_all(&s, "{}", "{}");
 	scene_done(&s);
@@ -242,6 +269,15 @@ static void test_domains_taken_from_the_spec(void **state)
 	check_all(&s, "{'a.test':" OLD(HOST) "}", "{'a.test':" RECORD(HOST, "") "}");
 	publish(&s, "Ready", "", "");
 	expect(&s, PLAN_WAIT);
+	scene_done(&s);
+
+	start_with(&s, DELETE); /* another domain is being registered */
+	set_object(&s, "['a.test','c.test']", DELETE, VISITED);
+	set_finalizer(&s);
+	set_secret(&s, accounts, records);
+	(void)add_work(&s, PLAN_WORK_POSTING, "c.test", "n-2");
+	(void)edit(&s);
+	check_all(&s, "{'a.test':" OLD(HOST) "}", "{'a.test':" RECORD(HOST, "") "}");
 	scene_done(&s);
 
 	start(&s, HOST, ""); /* Retain */
@@ -268,6 +304,7 @@ int main(void)
 		cmocka_unit_test(test_a_secret_that_cannot_be_used_holds_nothing),
 		cmocka_unit_test(test_an_api_server_that_does_not_answer_is_asked_again),
 		cmocka_unit_test(test_posts_end_first),
+		cmocka_unit_test(test_an_account_in_hand_comes_and_goes),
 		cmocka_unit_test(test_a_claim_of_another_process_ends_first),
 		cmocka_unit_test(test_a_claim_without_a_post_counts_nothing),
 		cmocka_unit_test(test_domains_taken_from_the_spec),

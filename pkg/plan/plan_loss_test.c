@@ -137,6 +137,11 @@ static void test_lost_again_within_a_day(void **state)
 	publish(&s, "SecretContested", "", "");
 	assert_true(s.object->status.conditions[API_STALLED].present);
 	assert_int_equal(s.object->status.loss_s, WALL);
+	unparsable(&s);
+	s.view.secret.state = PLAN_SECRET_PRESENT;
+	publish(&s, "SecretContested", "", "");
+	lose(&s);
+	publish(&s, "SecretContested", "", "");
 	pass_time(&s, 48 * HOUR);
 	expect(&s, PLAN_WAIT);
 	ask(&s, "1");

@@ -169,6 +169,7 @@ static void test_same_server(void **state)
 		"x " HOST,
 		OTHER " " HOST " " HOST,
 	};
+	char too_long[URL_LEN + 10];
 	struct scene s;
 	size_t i;
 
@@ -179,6 +180,11 @@ static void test_same_server(void **state)
 		s.view.secret.same_server = wrong[i];
 		expect(&s, PLAN_WAIT);
 	}
+	memset(too_long, 'x', sizeof(too_long));
+	too_long[URL_LEN] = ' ';
+	too_long[sizeof(too_long) - 1] = '\0';
+	s.view.secret.same_server = too_long;
+	expect(&s, PLAN_WAIT);
 	s.view.secret.same_server = "HTTPS://OTHER.test:443/ " HOST;
 	(void)edit(&s);
 	check(&s, "{'a.test':" OLD(HOST) "}", RECORD(HOST, ""));
@@ -249,6 +255,15 @@ static void test_another_rotates_it(void **state)
 	(void)edit(&s);
 	check(&s, "{'a.test':" OLD(HOST) "}", RECORD(HOST, ",'rotate':'1','uncertain':1"));
 	scene_done(&s);
+
+	start(&s, HOST, ""); /* and is not done yet */
+	ask(&s, "1");
+	(void)edit(&s);
+	answer(&s, ACMEDNS_REGISTERED);
+	set_secret(&s, "{'a.test':" OLD(HOST) "}",
+		   "{'a.test':" RECORD(HOST, ",'claim':{'nonce':'n-9','rotates':true}") "}");
+	assert_int_equal(edit(&s), 1);
+	scene_done(&s);
 }
 
 static void test_rotation_is_needed(void **state)
@@ -275,6 +290,84 @@ static void test_rotation_is_needed(void **state)
 			   HOST, "") ",'b.test':{'owner':'uid-1','origin':'adopted','host':'" HOST
 				     "'}}");
 	publish(&s, "Ready", "", "");
+	scene_done(&s);
+}
+
+/* Adopted by one that wrote down no host: it counts as at ours. */
+static void test_an_account_of_no_host(void **state)
+{
+	static const char accounts[] =
+		"{'a.test':{'username':'u','password':'p','subdomain':'s','fulldomain':'" FULL
+		"'}}";
+	struct scene s;
+
+	(void)state;
+	start(&s, HOST, "");
+	set_secret(&s, accounts,
+		   "{'a.test':{'owner':'uid-1','origin':'adopted','next':" NEW(HOST) "}}");
+	publish(&s, "Ready", "", "");
+	ask(&s, "1");
+	(void)edit(&s);
+	check(&s, "{'a.test':" NEW(HOST) "}",
+	      RECORD(HOST, ",'rotate':'1','retired':{'" HOST
+			   "':{'username':'u','password':'p','subdomain':'s','fulldomain':'" FULL
+			   "','server_url':'" HOST "'}}"));
+	scene_done(&s);
+}
+
+static void test_an_incomplete_entry_is_not_replaced(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start(&s, HOST, "");
+	set_secret(&s, "{'a.test':{}}", "{'a.test':" RECORD(HOST, "") "}");
+	ask(&s, "1");
+	publish(&s, "AccountIncomplete", "", "");
+	expect(&s, PLAN_WAIT);
+	scene_done(&s);
+}
+
+static void test_no_slot_yet(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start(&s, HOST, "");
+	publish(&s, "Ready", "", "");
+	s.view.host.slots = 0;
+	ask(&s, "1");
+	publish(&s, "Ready", "Progressing", "");
+	scene_done(&s);
+}
+
+static void test_the_new_host_refuses(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start(&s, OTHER, "");
+	ask(&s, "1");
+	(void)edit(&s);
+	answer(&s, ACMEDNS_UNAVAILABLE);
+	publish(&s, "RegistrationUnavailable", "ProgressingWithRetry", "");
+	scene_done(&s);
+}
+
+/* The write went through, and nobody told us. */
+static void test_the_answer_to_the_store_is_lost(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start(&s, HOST, "");
+	ask(&s, "1");
+	(void)edit(&s);
+	answer(&s, ACMEDNS_REGISTERED);
+	set_secret(&s, "{'a.test':" OLD(HOST) "}",
+		   "{'a.test':" RECORD(HOST, ",'next':" NEW(HOST)) "}");
+	assert_int_equal(edit(&s), 0);
+	assert_int_equal(s.memory.works[0].state, PLAN_WORK_NONE);
 	scene_done(&s);
 }
 
@@ -316,6 +409,11 @@ int main(void)
 		cmocka_unit_test(test_a_missing_account),
 		cmocka_unit_test(test_another_rotates_it),
 		cmocka_unit_test(test_rotation_is_needed),
+		cmocka_unit_test(test_an_account_of_no_host),
+		cmocka_unit_test(test_an_incomplete_entry_is_not_replaced),
+		cmocka_unit_test(test_no_slot_yet),
+		cmocka_unit_test(test_the_new_host_refuses),
+		cmocka_unit_test(test_the_answer_to_the_store_is_lost),
 		cmocka_unit_test(test_shared),
 	};
 

@@ -127,8 +127,8 @@ static struct verdict unassessed(const struct api_registration *object)
 {
 	const struct api_condition *before = &object->status.conditions[API_REGISTERED];
 
-	if (before->present && (before->reason == API_REASON_ACCOUNT_MISSING ||
-				before->reason == API_REASON_SECRET_CONTESTED))
+	if (before->reason == API_REASON_ACCOUNT_MISSING ||
+	    before->reason == API_REASON_SECRET_CONTESTED)
 		return verdict(before->status, before->reason, before->message);
 	return verdict(API_UNKNOWN, API_REASON_REGISTERING,
 		       "the Secret has to be usable first, see SecretReady");
@@ -372,7 +372,7 @@ static bool is_new_loss(const struct plan_view *view, const struct plan_assessme
 	const struct api_condition *before = &status->conditions[API_REGISTERED];
 
 	return a->count[NEED_MISSING] && !plan_is_contested(view) &&
-	       (status->loss_s < 0 || (before->present && before->status == API_TRUE));
+	       (status->loss_s < 0 || before->status == API_TRUE);
 }
 
 void plan_status_want(const struct plan_view *view, const struct plan_memory *memory,

@@ -61,6 +61,11 @@ static void reference_hopeless(struct scene *s)
 	(void)snprintf(s->memory.claim_message, sizeof(s->memory.claim_message), "no PEM");
 }
 
+static void four_holds_a(struct scene *s)
+{
+	set_owner(s, "uid-4", 0, 1);
+}
+
 /* ---- rows ---- */
 
 struct row {
@@ -200,6 +205,11 @@ static const struct row registered[] = {
 	 .status = NAMED("a.test"), .registered = "False DomainConflict",
 	 .secret_ready = REGISTERING, .ready = "False DomainConflict",
 	 .progress = "Stalled DomainConflict", .says = "a.test belongs", .value = ""},
+	{"of another, whose name cannot be repeated", ON(four_holds_a), .accounts = A_ACCOUNT,
+	 .records = "{'a.test':" REGISTERED_OF("uid-4") "}", .registered = "False DomainConflict",
+	 .secret_ready = REGISTERING, .ready = "False DomainConflict",
+	 .progress = "Stalled DomainConflict", .says = "AcmeDnsRegistration of another name",
+	 .value = ""},
 	{"at another host", .accounts = "{'a.test':" ACCOUNT_AT("https://x.test") "}",
 	 .records = A_OURS, .registered = "False HostChanged", .secret_ready = REGISTERING,
 	 .ready = "False HostChanged", .progress = "Stalled HostChanged", .says = "a.test has",

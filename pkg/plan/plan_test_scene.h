@@ -127,6 +127,7 @@ static inline void set_secret(struct scene *scene, const char *accounts, const c
 {
 	CLEANUP(mem_freep)
 	char *own = mem_printf("{'version':1,'owners':{'uid-1':'one','uid-2':'two','uid-3':'three',"
+			       "'uid-4':'No Name',"
 			       "'" LONG_UID "':'long'}"
 			       ",'keys':{'" KEY "':%s}}",
 			       records ? records : "");
