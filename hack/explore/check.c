@@ -6,6 +6,7 @@
  *	- what others keep in the Secret stays as it is;
  *	- an account's entry names the server that made it, and no other is asked to register;
  *	- a claim is taken over only after its time, or when it surely made no account;
+ *	- an account that vanished is made again only after a grace;
  *	- a POST has a claim of its own that was in the Secret, is in its time, and is a leader's;
  *	- accounts made <= 1 + outcomes counted in our document, per domain;
  *	- an account in hand is let go only when stored, counted, or its object is gone;
@@ -53,6 +54,18 @@ static void check_counted(struct run *run, uint32_t domain, const struct domain_
 		       domain_names[domain]);
 }
 
+/* Somebody may put back what vanished: a new one is not claimed before the grace is over. */
+static void check_grace(struct run *run, size_t process, uint32_t domain,
+			const struct domain_facts *before, const struct domain_facts *after)
+{
+	if (before->entry || before->origin == LEDGER_NONE || !after->nonce ||
+	    before->nonce == after->nonce || run->w.processes[process].jumped)
+		return;
+	if (run->w.lost_ms[domain] < GRACE_MS)
+		broken(run, "the account of %s that vanished is made again before its time",
+		       domain_names[domain]);
+}
+
 static void check_domain(struct run *run, size_t process, uint32_t domain,
 			 const struct secret_thing *was, const struct secret_thing *is)
 {
@@ -68,6 +81,7 @@ static void check_domain(struct run *run, size_t process, uint32_t domain,
 		broken(run, "the account of %s is stored for another server than made it", name);
 	if (before->uncertain > after->uncertain)
 		broken(run, "the count of outcomes unknown of %s goes back", name);
+	check_grace(run, process, domain, before, after);
 	if (!before->nonce || before->nonce == after->nonce)
 		return;
 	check_counted(run, domain, before, after);

@@ -163,6 +163,7 @@ struct world {
 	uint32_t excused[DOMAINS];	   /* by users who took entries or our document away */
 	uint32_t claimed, posted, refused; /* bits: nonces */
 	int32_t claim_ms[NONCES];	   /* since it was first in the Secret */
+	int32_t lost_ms[DOMAINS];	   /* since its entry vanished; the grace at most */
 };
 
 /* ---- pools: what is large, once ---- */

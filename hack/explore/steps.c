@@ -484,8 +484,11 @@ void steps_apply(struct run *run, const struct step *step)
 void steps_begin(struct run *run)
 {
 	size_t p;
+	size_t i;
 
 	run->w = (struct world){0};
+	for (i = 0; i < DOMAINS; i++)
+		run->w.lost_ms[i] = GRACE_MS;
 	memcpy(run->w.left, run->scenario->left, sizeof(run->w.left));
 	user_begin(run);
 	for (p = 0; p < PROCESSES; p++) {

@@ -111,6 +111,12 @@ void steps_pass_time(struct run *run, int32_t ms, size_t frozen)
 		if (run->w.claimed >> i & 1)
 			run->w.claim_ms[i] = (int32_t)(age_ms < CLAIM_MS ? age_ms : CLAIM_MS);
 	}
+	for (i = 0; i < DOMAINS; i++) {
+		int64_t age_ms = (int64_t)run->w.lost_ms[i] + ms;
+
+		if (!world_facts(run, (uint32_t)i)->entry)
+			run->w.lost_ms[i] = (int32_t)(age_ms < GRACE_MS ? age_ms : GRACE_MS);
+	}
 	for (p = 0; p < PROCESSES; p++)
 		if (p != frozen)
 			steps_pass_process_time(run, p, ms);

@@ -64,7 +64,11 @@ void world_set_secret(struct run *run, uint32_t id)
 	uint32_t i;
 
 	for (i = 0; i < DOMAINS; i++) {
-		uint32_t nonce = store_get_secret(run->store, id)->domains[i].nonce;
+		const struct domain_facts *after = &store_get_secret(run->store, id)->domains[i];
+		uint32_t nonce = after->nonce;
+
+		if (after->entry || world_facts(run, i)->entry)
+			w->lost_ms[i] = 0;
 
 		if (nonce)
 			w->claimed |= UINT32_C(1) << (nonce - 1);
