@@ -2,7 +2,9 @@
 
 /*
  * What must be so, by the design's section 3:
- *	- no entry of the Secret is lost or replaced by a write of ours;
+ *	- no entry of the Secret is lost by a write of ours, and none is replaced but by an account
+ *	  that waited or was retired, when a rotation is asked for; then the old one is retired;
+ *	- an account that waits or is retired goes only for a newer one of the same server;
  *	- what others keep in the Secret stays as it is;
  *	- an account's entry names the server that made it, and no other is asked to register;
  *	- a claim is taken over only after its time, or when it surely made no account;
@@ -47,7 +49,7 @@ static void check_takeover(struct run *run, size_t process, uint32_t domain,
 static void check_counted(struct run *run, uint32_t domain, const struct domain_facts *before,
 			  const struct domain_facts *after)
 {
-	if (run->w.reset || (after->entry && after->by))
+	if (run->w.reset || (!before->entry && after->by))
 		return;
 	if (!is_harmless(run, before->nonce) && after->uncertain == before->uncertain)
 		broken(run, "a claim on %s that may have made an account goes uncounted",
@@ -59,11 +61,64 @@ static void check_grace(struct run *run, size_t process, uint32_t domain,
 			const struct domain_facts *before, const struct domain_facts *after)
 {
 	if (before->entry || before->origin == LEDGER_NONE || !after->nonce ||
-	    before->nonce == after->nonce || run->w.processes[process].jumped)
+	    before->nonce == after->nonce || run->w.processes[process].jumped || run->w.rotations)
 		return;
 	if (run->w.lost_ms[domain] < GRACE_MS)
 		broken(run, "the account of %s that vanished is made again before its time",
 		       domain_names[domain]);
+}
+
+static bool is_among(uint32_t accounts, uint32_t account)
+{
+	return account && accounts >> account & 1;
+}
+
+/* The accounts that wait or are retired. */
+static uint32_t kept(const struct domain_facts *facts)
+{
+	return facts->retired | (facts->next ? UINT32_C(1) << facts->next : 0);
+}
+
+static bool asks_for_rotation(const struct api_registration *object)
+{
+	const char *handled = object->status.handled_rotate;
+
+	return *object->rotate && (!handled || strcmp(object->rotate, handled) != 0);
+}
+
+/* The entry has changed. (Whether a rotation is asked for: check_write().) */
+static void check_switch(struct run *run, uint32_t domain, const struct domain_facts *before,
+			 const struct domain_facts *after)
+{
+	const char *name = domain_names[domain];
+	bool claimed = before->nonce && after->by == before->nonce;
+
+	if (!after->entry)
+		broken(run, "the entry of %s is lost by a write of ours", name);
+	else if (!after->complete || (!claimed && !is_among(kept(before), after->account)))
+		broken(run, "the entry of %s is replaced by a write of ours", name);
+	else if (before->account && !is_among(after->retired, before->account))
+		broken(run, "the entry of %s is switched, and the old one is not kept", name);
+}
+
+/* Only the newest of a server is kept. */
+static bool is_followed(const struct run *run, uint32_t retired, uint32_t account)
+{
+	uint32_t at_two = run->w.at_two;
+
+	return retired & (at_two >> account & 1 ? at_two : ~at_two);
+}
+
+static void check_spares(struct run *run, uint32_t domain, const struct domain_facts *before,
+			 const struct domain_facts *after)
+{
+	uint32_t lost = kept(before) & ~kept(after) & ~(UINT32_C(1) << after->account);
+	uint32_t i;
+
+	for (i = 1; i < 32; i++)
+		if (lost >> i & 1 && !is_followed(run, after->retired & ~before->retired, i))
+			broken(run, "account %u of %s, kept for a rotation, is lost", i,
+			       domain_names[domain]);
 }
 
 static void check_domain(struct run *run, size_t process, uint32_t domain,
@@ -74,18 +129,19 @@ static void check_domain(struct run *run, size_t process, uint32_t domain,
 	const char *name = domain_names[domain];
 
 	if (before->entry && before->entry != after->entry)
-		broken(run, "the entry of %s is %s by a write of ours", name,
-		       after->entry ? "replaced" : "lost");
-	if (!before->entry && after->account && after->account <= run->w.accounts &&
+		check_switch(run, domain, before, after);
+	check_spares(run, domain, before, after);
+	if (before->entry != after->entry && after->account && after->account <= run->w.accounts &&
 	    after->host != 1 + (run->w.at_two >> after->account & 1))
 		broken(run, "the account of %s is stored for another server than made it", name);
 	if (before->uncertain > after->uncertain)
 		broken(run, "the count of outcomes unknown of %s goes back", name);
 	check_grace(run, process, domain, before, after);
-	if (!before->nonce || before->nonce == after->nonce)
+	if (!before->nonce || before->nonce == after->nonce || before->nonce == after->by ||
+	    before->nonce == after->next_by)
 		return;
 	check_counted(run, domain, before, after);
-	if (!after->entry)
+	if (!after->entry || after->nonce)
 		check_takeover(run, process, domain, before);
 }
 
@@ -114,6 +170,35 @@ static uint32_t count_uncertain(struct run *run, uint32_t id)
 	return count;
 }
 
+/* Of those that take part in the write. */
+static bool is_rotation_asked(const struct run *run, size_t process)
+{
+	size_t s;
+
+	for (s = 0; s < SEATS; s++) {
+		const struct api_registration *object = seat_object(run, process, s);
+
+		if (run->w.processes[process].seats[s].stage == RECORD_WRITING && object &&
+		    asks_for_rotation(object))
+			return true;
+	}
+	return false;
+}
+
+static void check_rotation(struct run *run, size_t process, uint32_t after)
+{
+	const struct secret_thing *was =
+		store_get_secret(run->store, run->w.processes[process].reading.id);
+	const struct secret_thing *is = store_get_secret(run->store, after);
+	uint32_t i;
+
+	for (i = 0; i < DOMAINS; i++)
+		if (was->domains[i].entry && was->domains[i].entry != is->domains[i].entry &&
+		    !is_rotation_asked(run, process))
+			broken(run, "the entry of %s is to be replaced, and nobody asked for it",
+			       domain_names[i]);
+}
+
 void check_write(struct run *run, size_t process, uint32_t body)
 {
 	const struct process *by = &run->w.processes[process];
@@ -127,6 +212,7 @@ void check_write(struct run *run, size_t process, uint32_t body)
 				store_edit_facts(run->store, by->seats[s].edit)->discarded);
 	if (count_uncertain(run, after) < count_uncertain(run, by->reading.id) + discarded)
 		broken(run, "an account that came second is thrown away uncounted");
+	check_rotation(run, process, after);
 }
 
 /* ---- status ---- */
@@ -223,7 +309,7 @@ static bool is_so(const struct run *run, const struct object_thing *thing, enum 
 		return facts->owner && facts->owner != thing->uid &&
 		       owner_lists(run, facts->owner, domain);
 	case API_REASON_HOST_CHANGED:
-		return facts->entry && facts->host &&
+		return facts->entry && facts->host && !asks_for_rotation(object) &&
 		       facts->host != 1 + host_number(object->spec.host);
 	case API_REASON_SECRET_CONTESTED:
 		return !facts->entry &&
@@ -300,6 +386,8 @@ static void check_object(struct run *run, const struct object_thing *thing)
 
 	if (object->status.observed_generation != object->generation)
 		broken(run, "faults have stopped, and %s is not looked at", object->name);
+	else if (ready->status == API_TRUE && asks_for_rotation(object))
+		broken(run, "faults have stopped, and %s is not rotated", object->name);
 	else if (ready->status == API_TRUE)
 		check_ready(run, thing);
 	else if (!is_explained(run, thing))

@@ -160,7 +160,8 @@ struct world {
 	uint32_t durable;		   /* bits: was in the Secret */
 	uint32_t made[DOMAINS];		   /* for the account rule */
 	uint32_t reset;			   /* somebody else wrote our document */
-	uint32_t excused[DOMAINS];	   /* by users who took entries or our document away */
+	uint32_t rotations;		   /* asked for so far */
+	uint32_t excused[DOMAINS];	   /* by users who rotate, or took something away */
 	uint32_t claimed, posted, refused; /* bits: nonces */
 	int32_t claim_ms[NONCES];	   /* since it was first in the Secret */
 	int32_t lost_ms[DOMAINS];	   /* since its entry vanished; the grace at most */
@@ -201,6 +202,9 @@ struct domain_facts {
 	uint32_t by;	/* the nonce of the claim that it was made by, as below */
 	uint32_t nonce; /* 1 + its number; 0 = no claim */
 	uint32_t origin, owner, uncertain;
+	uint32_t next;	  /* the account that waits for its turn */
+	uint32_t next_by; /* as by */
+	uint32_t retired; /* bits: accounts that are whole */
 	bool complete;
 };
 
@@ -209,7 +213,7 @@ struct secret_thing {
 	struct snapshot snapshot; /* resourceVersion ANY_RV */
 	struct domain_facts domains[DOMAINS];
 	uint32_t foreign;  /* all that is not ours, as a text */
-	uint32_t accounts; /* bits: the entries' accounts */
+	uint32_t accounts; /* bits: the entries' accounts, and those that wait */
 	bool readable;
 };
 
@@ -286,6 +290,8 @@ enum act {
 	ACT_ADD_ENTRY,
 	ACT_LOCK, /* the Secret becomes immutable: deleted and made anew with the same contents */
 	ACT_UNLOCK,
+	ACT_ROTATE,   /* object 0 gets a new value of the annotation */
+	ACT_CALL_OFF, /* and loses it */
 	ACTS,
 };
 

@@ -28,6 +28,14 @@
 	"':{'a.test':{'later':[1,{'y':2}]},'foreign.test':{'owner':'uid-77','w':3}},"              \
 	"'another':{'a.test':{'later':4}}}}"
 
+/* As this operator leaves it when a.test of the first object is registered. */
+#define REGISTERED                                                                                 \
+	"'" KEY "':{'a.test':{'fulldomain':'20000000-0000-4000-8000-000000000025.one.test',"       \
+	"'subdomain':'s','username':'u','password':'p','allowfrom':[],"                            \
+	"'server_url':'https://one.test'}},'" LEDGER_OWN_KEY                                       \
+	"':{'version':1,'created':true,'owners':{'uid-1':'object-0'},'keys':{'" KEY                \
+	"':{'a.test':{'owner':'uid-1','host':'https://one.test','origin':'registered'}}}}"
+
 const struct scenario scenarios[] = {
 	{
 		.name = "one-domain",
@@ -128,7 +136,26 @@ const struct scenario scenarios[] = {
 			  "{}"},
 		.slots = 1,
 		.left = {1, 1, 2, 2, 0, 0, 2},
-		.acts = {ACT_OTHER_SPEC, ACT_FIRST_SPEC},
+		.acts = {ACT_OTHER_SPEC, ACT_FIRST_SPEC, ACT_ROTATE},
+	},
+	{
+		.name = "rotation",
+		.what = "an account is rotated, once more, or not after all",
+		.specs = {SPEC("'a.test'"), SPEC("'a.test','b.test'"), "{}", "{}"},
+		.secret = OPAQUE(REGISTERED),
+		.slots = 4,
+		.left = {1, 1, 1, 2, 0, 0, 2},
+		.acts = {ACT_ROTATE, ACT_CALL_OFF, ACT_OTHER_SPEC, ACT_REMOVE_ENTRY},
+	},
+	{
+		.name = "rotation-moves",
+		.what = "accounts move to another server and back, by two processes",
+		.specs = {SPEC("'a.test'"), SPEC_AT("two", "'a.test'"), "{}", "{}"},
+		.secret = OPAQUE(REGISTERED),
+		.two = true,
+		.slots = 4,
+		.left = {0, 1, 1, 3, 1, 0, 3},
+		.acts = {ACT_ROTATE, ACT_CALL_OFF, ACT_OTHER_SPEC, ACT_FIRST_SPEC},
 	},
 	{
 		.name = "editor",

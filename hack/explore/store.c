@@ -107,6 +107,24 @@ static uint32_t maker(const struct secret_thing *thing, const char *domain)
 	return number_in(jv_str(json_object_get(accounts, domain), "password"), 10);
 }
 
+/* What rotation keeps of a domain. */
+static void look_at_spares(const struct secret_thing *thing, const char *domain,
+			   struct domain_facts *facts)
+{
+	CLEANUP(jv_freep) json_t *own = document(thing, LEDGER_OWN_KEY);
+	json_t *records = json_object_get(json_object_get(own, "keys"), KEY);
+	json_t *record = json_object_get(records, domain);
+	json_t *next = json_object_get(record, "next");
+	const char *host;
+	json_t *account;
+
+	facts->next = account_of(jv_str(next, "fulldomain"));
+	facts->next_by = number_in(jv_str(next, "password"), 10);
+	json_object_foreach(json_object_get(record, "retired"), host, account)
+		if (*jv_str(account, "username") && *jv_str(account, "password"))
+			facts->retired |= UINT32_C(1) << account_of(jv_str(account, "fulldomain"));
+}
+
 static void look_at_domain(struct secret_thing *thing, uint32_t i)
 {
 	struct ledger *ledger = thing->snapshot.ledger;
@@ -124,7 +142,9 @@ static void look_at_domain(struct secret_thing *thing, uint32_t i)
 		.complete = entry.complete,
 	};
 	facts->by = maker(thing, domain_names[i]);
+	look_at_spares(thing, domain_names[i], facts);
 	thing->accounts |= facts->account ? UINT32_C(1) << facts->account : 0;
+	thing->accounts |= facts->next ? UINT32_C(1) << facts->next : 0;
 }
 
 static void drop_all(json_t *object, const char *const *names, size_t len)
@@ -139,7 +159,8 @@ static void drop_all(json_t *object, const char *const *names, size_t len)
 static void strip_own(json_t *own)
 {
 	static const char *const ours[] = {"version", "created", "owners"};
-	static const char *const of_record[] = {"owner", "host", "origin", "uncertain", "claim"};
+	static const char *const of_record[] = {"owner", "host",   "origin", "uncertain",
+						"claim", "rotate", "next",   "retired"};
 	json_t *records = jv_ensure_object(jv_ensure_object(own, "keys"), KEY);
 	json_t *record;
 	size_t i;

@@ -48,6 +48,16 @@ static void make(struct run *run, size_t name, size_t spec)
 	world_set_object(run, name, json);
 }
 
+/* One more account of each domain. */
+static void excuse_rotation(struct run *run)
+{
+	uint32_t i;
+
+	for (i = 0; i < DOMAINS; i++)
+		run->w.excused[i]++;
+}
+
+/* Another host asks a rotation that is under way for accounts there. */
 static void respec(struct run *run, size_t name, size_t spec)
 {
 	const struct object_thing *thing = store_get_object(run->store, run->w.live[name].id);
@@ -55,7 +65,30 @@ static void respec(struct run *run, size_t name, size_t spec)
 
 	jv_set(json, "spec", parse(run->scenario->specs[spec]));
 	jv_set_int(jv_object(json, "metadata"), "generation", thing->object->generation + 1);
+	if (*thing->object->rotate &&
+	    strcmp(jv_str(json, "spec.host"), thing->object->spec.host) != 0)
+		excuse_rotation(run);
 	world_set_object(run, name, json);
+}
+
+static void annotate(struct run *run, const char *value)
+{
+	json_t *json = json_deep_copy(store_get_object(run->store, run->w.live[0].id)->json);
+	json_t *annotations = jv_ensure_object(jv_object(json, "metadata"), "annotations");
+
+	if (value)
+		jv_set_str(annotations, API_ANNOTATION_ROTATE, value);
+	else
+		(void)json_object_del(annotations, API_ANNOTATION_ROTATE);
+	world_set_object(run, 0, json);
+}
+
+static void rotate(struct run *run)
+{
+	CLEANUP(mem_freep) char *value = mem_printf("r%u", ++run->w.rotations);
+
+	excuse_rotation(run);
+	annotate(run, value);
 }
 
 /* From a backup: as it was, but for status, and with a uid of its own. */
@@ -204,6 +237,8 @@ const char *user_act_name(enum act act)
 		[ACT_ADD_ENTRY] = "puts an account made by hand for a.test into the Secret",
 		[ACT_LOCK] = "replaces the Secret by an immutable one",
 		[ACT_UNLOCK] = "replaces the Secret by one that is not immutable",
+		[ACT_ROTATE] = "asks for a rotation of object-0",
+		[ACT_CALL_OFF] = "takes the rotation of object-0 back",
 	};
 
 	return names[act];
@@ -234,7 +269,11 @@ bool user_can(const struct run *run, enum act act)
 	case ACT_SECOND_SPEC:
 		return w->live[1].id && !has_spec(run, 1, 3);
 	case ACT_DELETE_OBJECT:
+	case ACT_ROTATE:
 		return w->live[0].id;
+	case ACT_CALL_OFF:
+		return w->live[0].id &&
+		       *store_get_object(run->store, w->live[0].id)->object->rotate;
 	case ACT_DELETE_OTHER:
 		return w->live[1].id;
 	case ACT_RECREATE_OBJECT:
@@ -310,6 +349,12 @@ void user_act(struct run *run, enum act act)
 	case ACT_UNLOCK:
 		lock(run, act == ACT_LOCK);
 		break;
+	case ACT_ROTATE:
+		rotate(run);
+		break;
+	case ACT_CALL_OFF:
+		annotate(run, NULL);
+		break;
 	case ACT_NONE:
 	case ACTS:
 		break;
@@ -336,11 +381,15 @@ static json_t *secret_of(const char *text)
 
 void user_begin(struct run *run)
 {
+	uint32_t i;
+
 	make(run, 0, 0);
 	if (run->scenario->both)
 		make(run, 1, 2);
 	if (run->scenario->secret)
 		world_set_secret(run, store_secret(run->store, secret_of(run->scenario->secret)));
+	for (i = 0; i < DOMAINS; i++)
+		run->w.made[i] = world_facts(run, i)->origin == LEDGER_REGISTERED;
 	run->w.older[0] = run->w.live[0];
 	run->w.older[1] = run->w.live[1];
 }

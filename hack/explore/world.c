@@ -141,6 +141,8 @@ static uint32_t with_status(struct run *run, uint32_t id, uint32_t body)
 {
 	const uint32_t key[] = {1001, id, body};
 	json_t *status = jv_object(store_get_body(run->store, body)->json, "status");
+	const char *name;
+	json_t *value;
 	json_t *json;
 	bool is_new;
 	uint32_t *result = store_memo(run->store, key, ARRAY_LEN(key), &is_new);
@@ -148,7 +150,8 @@ static uint32_t with_status(struct run *run, uint32_t id, uint32_t body)
 	if (!is_new)
 		return *result;
 	json = json_deep_copy(store_get_object(run->store, id)->json);
-	jv_set(json, "status", json_incref(status));
+	json_object_foreach(status, name, value)
+		jv_set(jv_ensure_object(json, "status"), name, json_incref(value));
 	*result = store_object(run->store, json);
 	return *result;
 }
