@@ -56,14 +56,19 @@ static bool owns_something(const struct plan_view *view)
 				  0) > 0;
 }
 
-/* Another process may be about to store an account for the object. */
+bool plan_awaits_claim(const struct plan_view *view, const struct plan_memory *memory,
+		       const struct ledger *ledger, struct plan_assessment *ret_assessment)
+{
+	plan_assess(view, memory, ledger, ret_assessment);
+	return ret_assessment->count[NEED_FOREIGN] > 0;
+}
+
 static bool must_wait_for_claim(const struct plan_view *view, const struct plan_memory *memory,
 				struct plan_action *action)
 {
 	struct plan_assessment assessment;
 
-	plan_assess(view, memory, view->secret.ledger, &assessment);
-	if (!assessment.count[NEED_FOREIGN])
+	if (!plan_awaits_claim(view, memory, view->secret.ledger, &assessment))
 		return false;
 	action->wake_ms = assessment.wake_ms;
 	return true;

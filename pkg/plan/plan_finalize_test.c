@@ -240,6 +240,22 @@ static void test_a_claim_of_another_process_ends_first(void **state)
 	scene_done(&s);
 }
 
+/* The Secret may have changed since the edit was decided, or the object, since another one was. */
+static void test_an_edit_decided_before_waits_for_the_claim_too(void **state)
+{
+	CLEANUP(mem_freep) struct plan_edit *made = mem_zalloc(sizeof(*made));
+	struct scene s;
+
+	(void)state;
+	leave(&s, DELETE);
+	set_secret(&s, "{}", "{'a.test':" CLAIM("n-1") "}");
+	watched(&s);
+	plan_edit(&s.view, &s.memory, s.ledger, made);
+	assert_int_equal(made->uncertain, 0);
+	assert_false(ledger_changed(s.ledger));
+	scene_done(&s);
+}
+
 static void test_a_claim_without_a_post_counts_nothing(void **state)
 {
 	struct scene s;
@@ -306,6 +322,7 @@ int main(void)
 		cmocka_unit_test(test_posts_end_first),
 		cmocka_unit_test(test_an_account_in_hand_comes_and_goes),
 		cmocka_unit_test(test_a_claim_of_another_process_ends_first),
+		cmocka_unit_test(test_an_edit_decided_before_waits_for_the_claim_too),
 		cmocka_unit_test(test_a_claim_without_a_post_counts_nothing),
 		cmocka_unit_test(test_domains_taken_from_the_spec),
 	};

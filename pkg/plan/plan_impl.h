@@ -97,6 +97,9 @@ bool plan_is_leaving(const struct plan_view *view);
 /* What is to be done before it may go. */
 void plan_finalize(const struct plan_view *view, const struct plan_memory *memory,
 		   struct plan_action *action);
+/* Another process, or nobody knows who, may be about to store an account for the object. */
+bool plan_awaits_claim(const struct plan_view *view, const struct plan_memory *memory,
+		       const struct ledger *ledger, struct plan_assessment *ret_assessment);
 /* Domains in our document that are the object's and that it does not list, to be removed. */
 size_t plan_removals(const struct plan_view *view, const struct plan_memory *memory,
 		     const struct ledger *ledger);
