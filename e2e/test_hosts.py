@@ -128,7 +128,7 @@ def test_proxy_that_refuses_to_connect_makes_no_account(
     ):
         scene.create(registration("https://auth.corp.test", "example.com"))
         obj = scene.wait(Ready="False/ServerUnavailable", Reconciling="True/ProgressingWithRetry")
-        assert told(obj) == "proxy failed"
+        assert told(obj) == "the operator's own proxy does not let the request through"
         # Nothing was sent to the server, so the next try comes soon, and nothing is counted.
         eventually(lambda: len(proxy.asked) > 1, 20, "a second try")
         assert set(proxy.asked) == {"CONNECT auth.corp.test:443"}
