@@ -62,7 +62,7 @@ static void rank_object(struct world *w, uint32_t name)
 
 	refer(&refs, &w->live[name].rv);
 	refer(&refs, &w->older[name].rv);
-	if (w->late.kind == REQUEST_PATCH && w->late.name == name)
+	if (w->late.kind != REQUEST_WRITE && w->late.name == name)
 		refer(&refs, &w->late.rv);
 	for (p = 0; p < PROCESSES; p++) {
 		struct process *process = &w->processes[p];

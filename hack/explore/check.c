@@ -5,6 +5,8 @@
  *	- no entry of the Secret is lost by a write of ours, and none is replaced but by an account
  *	  that waited or was retired, when a rotation is asked for; then the old one is retired;
  *	- an account that waits or is retired goes only for a newer one of the same server;
+ *	- what an object owns goes only under deletionPolicy Delete, with the object, which goes
+ *	  after it, or when its spec drops the domain; what was adopted stays;
  *	- what others keep in the Secret stays as it is;
  *	- an account's entry names the server that made it, and no other is asked to register;
  *	- a claim is taken over only after its time, or when it surely made no account;
@@ -121,6 +123,28 @@ static void check_spares(struct run *run, uint32_t domain, const struct domain_f
 			       domain_names[domain]);
 }
 
+/* All that we know of the domain goes. (Whether it may: check_write().) */
+static bool is_removed(const struct domain_facts *before, const struct domain_facts *after)
+{
+	return before->owner && !after->owner;
+}
+
+/* What was adopted stays. The account rule begins anew with what it was. */
+static void check_removal(struct run *run, size_t process, uint32_t domain,
+			  const struct domain_facts *before, const struct domain_facts *after)
+{
+	bool adopted = before->entry && before->origin != LEDGER_REGISTERED;
+
+	tell(run, "  %s is removed", domain_names[domain]);
+	if (after->entry != (adopted ? before->entry : 0))
+		broken(run, "the entry of %s is %s by a removal", domain_names[domain],
+		       adopted ? "touched" : "left");
+	/* What is in hand may be stored and removed at once. */
+	if (before->nonce && !(run->w.learned >> (before->nonce - 1) & 1))
+		check_takeover(run, process, domain, before);
+	run->w.excused[domain] += before->uncertain + !adopted + (before->nonce != 0);
+}
+
 static void check_domain(struct run *run, size_t process, uint32_t domain,
 			 const struct secret_thing *was, const struct secret_thing *is)
 {
@@ -128,6 +152,10 @@ static void check_domain(struct run *run, size_t process, uint32_t domain,
 	const struct domain_facts *after = &is->domains[domain];
 	const char *name = domain_names[domain];
 
+	if (is_removed(before, after)) {
+		check_removal(run, process, domain, before, after);
+		return;
+	}
 	if (before->entry && before->entry != after->entry)
 		check_switch(run, domain, before, after);
 	check_spares(run, domain, before, after);
@@ -194,9 +222,45 @@ static void check_rotation(struct run *run, size_t process, uint32_t after)
 
 	for (i = 0; i < DOMAINS; i++)
 		if (was->domains[i].entry && was->domains[i].entry != is->domains[i].entry &&
+		    !is_removed(&was->domains[i], &is->domains[i]) &&
 		    !is_rotation_asked(run, process))
 			broken(run, "the entry of %s is to be replaced, and nobody asked for it",
 			       domain_names[i]);
+}
+
+static bool may_remove(const struct run *run, size_t process, size_t s, uint32_t domain,
+		       uint32_t owner)
+{
+	const struct seat *seat = &run->w.processes[process].seats[s];
+	const struct api_registration *object = seat_object(run, process, s);
+
+	if (seat->stage != RECORD_WRITING || seat->uid != owner || !object ||
+	    object->spec.deletion != API_DELETE)
+		return false;
+	return object->deleting || api_domain_index(&object->spec, domain_names[domain]) < 0;
+}
+
+/* True when something is removed, with all that was counted of it. */
+static bool check_removals(struct run *run, size_t process, uint32_t after)
+{
+	const struct secret_thing *was =
+		store_get_secret(run->store, run->w.processes[process].reading.id);
+	const struct secret_thing *is = store_get_secret(run->store, after);
+	bool any = false;
+	uint32_t i;
+	size_t s;
+
+	for (i = 0; i < DOMAINS; i++) {
+		bool may = !is_removed(&was->domains[i], &is->domains[i]);
+
+		any |= !may;
+		for (s = 0; s < SEATS && !may; s++)
+			may = may_remove(run, process, s, i, was->domains[i].owner);
+		if (!may)
+			broken(run, "%s is to be removed, and its owner does not want it",
+			       domain_names[i]);
+	}
+	return any;
 }
 
 void check_write(struct run *run, size_t process, uint32_t body)
@@ -210,9 +274,10 @@ void check_write(struct run *run, size_t process, uint32_t body)
 		if (by->seats[s].stage == RECORD_WRITING && by->seats[s].edit)
 			discarded += (uint32_t)__builtin_popcount(
 				store_edit_facts(run->store, by->seats[s].edit)->discarded);
-	if (count_uncertain(run, after) < count_uncertain(run, by->reading.id) + discarded)
-		broken(run, "an account that came second is thrown away uncounted");
 	check_rotation(run, process, after);
+	if (!check_removals(run, process, after) &&
+	    count_uncertain(run, after) < count_uncertain(run, by->reading.id) + discarded)
+		broken(run, "an account that came second is thrown away uncounted");
 }
 
 /* ---- status ---- */
@@ -227,6 +292,24 @@ void check_patch(struct run *run, const struct request *request)
 		broken(run, "a status is written over one that its writer has not seen");
 	if (body->unknown || body->accounts & ~run->w.durable)
 		broken(run, "status names a CNAME whose account was never in the Secret");
+}
+
+/* An object that is being deleted leaves nothing behind that could be removed. What others write
+ * until the patch arrives is another matter. */
+void check_let_go(struct run *run, size_t process, size_t seat)
+{
+	const struct process *by = &run->w.processes[process];
+	const struct api_registration *object = seat_object(run, process, seat);
+	const struct secret_thing *secret = store_get_secret(run->store, by->reading.id);
+	uint32_t i;
+
+	if (!object->deleting || object->spec.deletion != API_DELETE || !by->known ||
+	    !secret->readable || secret->snapshot.immutable || run->scenario->denies)
+		return;
+	for (i = 0; i < DOMAINS; i++)
+		if (secret->domains[i].owner == by->seats[seat].uid)
+			broken(run, "%s is let go, and %s is still its own in the Secret",
+			       object->name, domain_names[i]);
 }
 
 /* ---- a POST ---- */
@@ -253,8 +336,9 @@ void check_post(struct run *run, size_t process, size_t seat, const struct plan_
 
 void check_hand(struct run *run, const struct seat *seat, uint32_t lost, bool discarded)
 {
-	const struct version *live = &run->w.live[seat->name];
-	bool gone = !live->id || store_get_object(run->store, live->id)->uid != seat->uid;
+	uint32_t id = run->w.live[seat->name].id;
+	const struct object_thing *live = id ? store_get_object(run->store, id) : NULL;
+	bool gone = !live || live->uid != seat->uid || live->object->deleting;
 
 	if (lost & ~run->w.durable && !discarded && !gone)
 		broken(run, "an account in hand is let go, neither stored nor counted");
@@ -384,7 +468,9 @@ static void check_object(struct run *run, const struct object_thing *thing)
 	const struct api_registration *object = thing->object;
 	const struct api_condition *ready = &object->status.conditions[API_READY];
 
-	if (object->status.observed_generation != object->generation)
+	if (object->deleting)
+		broken(run, "faults have stopped, and %s does not go", object->name);
+	else if (object->status.observed_generation != object->generation)
 		broken(run, "faults have stopped, and %s is not looked at", object->name);
 	else if (ready->status == API_TRUE && asks_for_rotation(object))
 		broken(run, "faults have stopped, and %s is not rotated", object->name);

@@ -59,11 +59,12 @@ struct version {
 
 enum request_kind {
 	REQUEST_NONE,
-	REQUEST_READ,  /* GET the Secret */
-	REQUEST_WRITE, /* create or patch it */
-	REQUEST_PATCH, /* an object's status */
-	REQUEST_OWNER, /* GET another object */
-	REQUEST_SELF,  /* GET the object itself */
+	REQUEST_READ,	   /* GET the Secret */
+	REQUEST_WRITE,	   /* create or patch it */
+	REQUEST_PATCH,	   /* an object's status */
+	REQUEST_OWNER,	   /* GET another object */
+	REQUEST_SELF,	   /* GET the object itself */
+	REQUEST_FINALIZER, /* patch an object's finalizers */
 };
 
 enum answer {
@@ -81,7 +82,7 @@ struct request {
 	uint32_t body; /* WRITE, PATCH: in the pool of bodies */
 	uint32_t rv;   /* WRITE, PATCH: of what it was made from; 0: a Secret to be created */
 	uint32_t by;   /* given up: whose it was */
-	uint32_t name; /* PATCH, OWNER, SELF */
+	uint32_t name; /* PATCH, FINALIZER, OWNER, SELF */
 	uint32_t uid;  /* OWNER, SELF: who is asked for */
 	uint32_t old;  /* OWNER: an object has changed since it was sent */
 	uint32_t generation, ready_changed, visits; /* PATCH: for the fold */
@@ -163,6 +164,7 @@ struct world {
 	uint32_t rotations;		   /* asked for so far */
 	uint32_t excused[DOMAINS];	   /* by users who rotate, or took something away */
 	uint32_t claimed, posted, refused; /* bits: nonces */
+	uint32_t learned;		   /* those whose account came to its process */
 	int32_t claim_ms[NONCES];	   /* since it was first in the Secret */
 	int32_t lost_ms[DOMAINS];	   /* since its entry vanished; the grace at most */
 };
@@ -356,6 +358,8 @@ void check_commit(struct run *run, size_t process, uint32_t before, uint32_t aft
 /* A write of these edits is about to be sent; body 0: nothing is. */
 void check_write(struct run *run, size_t process, uint32_t body);
 void check_patch(struct run *run, const struct request *request);
+/* A patch of the object's finalizers is about to be sent. */
+void check_let_go(struct run *run, size_t process, size_t seat);
 void check_post(struct run *run, size_t process, size_t seat, const struct plan_work *work);
 void check_accounts(struct run *run);
 /* Accounts in hand that a fold has let go. */
@@ -370,6 +374,7 @@ struct decision {
 	int32_t wake_ms; /* INT32_MAX: only an event */
 	bool wants_slot, ready_changed;
 	uint32_t work, claims, body, owner_uid, owner_name;
+	bool leftover; /* EMIT_EVENT: of what deletion had to leave */
 };
 
 enum fold {
@@ -385,6 +390,7 @@ enum fold {
 	FOLD_OWNER_STALE,
 	FOLD_SELF, /* gone */
 	FOLD_EVENT,
+	FOLD_LEFTOVER,
 	FOLD_TIME,	    /* ms */
 	FOLD_STORE_AT_ONCE, /* the controller's store_at_once() */
 };
@@ -486,6 +492,8 @@ void steps_pass_time(struct run *run, int32_t ms, size_t frozen);
 void steps_pass_process_time(struct run *run, size_t p, int32_t ms);
 void steps_notice(struct run *run, size_t p); /* that it does not lead any more */
 struct request *steps_request(struct world *w, size_t p, size_t s);
+/* It changes something at the API server. */
+bool steps_writes(const struct request *request);
 const char *steps_request_name(const struct request *request);
 void steps_give_up(struct world *w, const struct request *request, size_t p);
 /* Everybody runs until it waits; times and numbers become those of the state. */

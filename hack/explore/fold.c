@@ -136,6 +136,10 @@ static void remember(struct store *store, const struct plan_view *view,
 	if (action->what == PLAN_PATCH_STATUS) {
 		result[5] = store_body(store, api_status_patch(view->object, &action->status, 0));
 		result[6] = plan_ready_changed(view->object, &action->status);
+	} else if (action->what == PLAN_PATCH_FINALIZER) {
+		result[5] = store_body(store, api_finalizer_patch(view->object, action->add));
+	} else if (action->what == PLAN_EMIT_EVENT) {
+		result[7] = action->leftover != NULL;
 	} else if (action->what == PLAN_ASK_OWNER) {
 		result[5] = number_in(action->owner_uid, 10);
 		result[6] = number_in(action->owner_name, 10);
@@ -178,6 +182,7 @@ void seat_decide(struct run *run, size_t p, size_t s, struct decision *ret)
 		.ready_changed = result[6],
 		.owner_uid = result[5],
 		.owner_name = result[6],
+		.leftover = result[7],
 	};
 }
 
@@ -414,6 +419,9 @@ static void do_fold(struct store *store, struct plan_memory *memory, const struc
 		break;
 	case FOLD_EVENT:
 		plan_fold_event(memory);
+		break;
+	case FOLD_LEFTOVER:
+		plan_fold_leftover(memory);
 		break;
 	case FOLD_TIME:
 		fold_time(memory, args->a);

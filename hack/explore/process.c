@@ -289,6 +289,20 @@ static void act_patch(struct run *run, size_t p, size_t s, const struct decision
 	};
 }
 
+static void act_finalizer(struct run *run, size_t p, size_t s, const struct decision *decision)
+{
+	struct process *process = &run->w.processes[p];
+	struct seat *seat = &process->seats[s];
+
+	check_let_go(run, p, s);
+	seat->request = (struct request){
+		.kind = REQUEST_FINALIZER,
+		.body = decision->body,
+		.rv = process->cache[seat->name].rv,
+		.name = seat->name,
+	};
+}
+
 static void act_ask(struct seat *seat, enum request_kind kind, uint32_t name, uint32_t uid)
 {
 	seat->request = (struct request){.kind = kind, .name = name, .uid = uid};
@@ -365,11 +379,13 @@ static void act(struct run *run, size_t p, size_t s, const struct decision *deci
 		seat_settle(run, p, s);
 		break;
 	case PLAN_EMIT_EVENT:
-		fold(run, p, s, FOLD_EVENT, 0);
+		fold(run, p, s, decision->leftover ? FOLD_LEFTOVER : FOLD_EVENT, 0);
 		break;
-	case PLAN_READ_REFERENCES:
 	case PLAN_PATCH_FINALIZER:
-		broken(run, "no spec here has a finalizer or references");
+		act_finalizer(run, p, s, decision);
+		return;
+	case PLAN_READ_REFERENCES:
+		broken(run, "no spec here has references");
 	}
 	seat->queued = 1;
 }
@@ -474,6 +490,18 @@ static void answer_patch(struct run *run, size_t p, size_t s, const struct reque
 	seat->queued = 1;
 }
 
+static void answer_finalizer(struct run *run, size_t p, size_t s, const struct request *request)
+{
+	struct seat *seat = &run->w.processes[p].seats[s];
+
+	if (request->answer != ANSWER_OK) {
+		seat_failed(run, p, s);
+		return;
+	}
+	seat->own_rv = request->got.rv;
+	seat->queued = 1;
+}
+
 static void answer_question(struct run *run, size_t p, size_t s, const struct request *request)
 {
 	struct process *process = &run->w.processes[p];
@@ -509,6 +537,8 @@ void process_answer(struct run *run, size_t p, size_t s)
 	process->seats[s].request = (struct request){0};
 	if (request.kind == REQUEST_PATCH)
 		answer_patch(run, p, s, &request);
+	else if (request.kind == REQUEST_FINALIZER)
+		answer_finalizer(run, p, s, &request);
 	else
 		answer_question(run, p, s, &request);
 }
@@ -524,6 +554,8 @@ void process_end_post(struct run *run, struct post *post)
 		.d = post->host,
 	};
 
+	if (post->how == SERVED_MADE)
+		run->w.learned |= UINT32_C(1) << post->nonce;
 	seat_fold(run, post->process, post->seat, &args);
 	seat_settle(run, post->process, post->seat);
 	seat->queued = 1;

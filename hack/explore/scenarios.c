@@ -12,6 +12,10 @@
 	"{'host':'https://one.test','accountSecretRef':{'name':'s','key':'" KEY                    \
 	"'},'domains':[" domains "],'accountPolicy':'Shared'}"
 
+#define DELETING(domains)                                                                          \
+	"{'host':'https://one.test','accountSecretRef':{'name':'s','key':'" KEY                    \
+	"'},'domains':[" domains "],'accountPolicy':'PerDomain','deletionPolicy':'Delete'}"
+
 #define OPAQUE(data) "{'type':'Opaque','metadata':{'annotations':{}},'data':{" data "}}"
 
 /* Made by hand: in the order and the letters of Go's decoder, one entry of another domain, one key
@@ -156,6 +160,26 @@ const struct scenario scenarios[] = {
 		.slots = 4,
 		.left = {0, 1, 1, 3, 1, 0, 3},
 		.acts = {ACT_ROTATE, ACT_CALL_OFF, ACT_OTHER_SPEC, ACT_FIRST_SPEC},
+	},
+	{
+		.name = "deletion",
+		.what = "an object under deletionPolicy Delete loses a domain, and goes",
+		.specs = {DELETING("'a.test','b.test'"), DELETING("'b.test'"), "{}", "{}"},
+		.secret = OPAQUE(REGISTERED),
+		.slots = 4,
+		.left = {0, 1, 2, 2, 0, 0, 2},
+		.acts = {ACT_DELETE_OBJECT, ACT_OTHER_SPEC},
+	},
+	{
+		.name = "deletion-of-two",
+		.what = "two objects under Delete, one of an adopted account, and two processes",
+		.specs = {DELETING("'a.test'"), SPEC("'a.test'"), DELETING("'b.test'"), "{}"},
+		.secret = OPAQUE(HAND_MADE),
+		.both = true,
+		.two = true,
+		.slots = 4,
+		.left = {1, 1, 1, 2, 1, 0, 2},
+		.acts = {ACT_DELETE_OBJECT, ACT_DELETE_OTHER, ACT_OTHER_SPEC},
 	},
 	{
 		.name = "editor",

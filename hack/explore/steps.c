@@ -25,6 +25,12 @@ size_t steps_processes(const struct run *run)
 	return run->scenario->two ? 2 : 1;
 }
 
+bool steps_writes(const struct request *request)
+{
+	return request->kind == REQUEST_WRITE || request->kind == REQUEST_PATCH ||
+	       request->kind == REQUEST_FINALIZER;
+}
+
 /* ---- what can happen ---- */
 
 struct list {
@@ -54,7 +60,7 @@ static const struct request *request_of(const struct world *w, size_t p, size_t 
 
 static bool may_meet(const struct list *list, const struct request *request, enum fate fate)
 {
-	bool writes = request->kind == REQUEST_WRITE || request->kind == REQUEST_PATCH;
+	bool writes = steps_writes(request);
 
 	switch (fate) {
 	case FATE_LOST:
@@ -212,6 +218,7 @@ const char *steps_request_name(const struct request *request)
 		[REQUEST_PATCH] = "status patch",
 		[REQUEST_OWNER] = "GET of an owner",
 		[REQUEST_SELF] = "GET of its object",
+		[REQUEST_FINALIZER] = "patch of the finalizers",
 	};
 
 	return names[request->kind];
@@ -225,7 +232,7 @@ struct request *steps_request(struct world *w, size_t p, size_t s)
 static enum answer execute(struct run *run, const struct request *request, size_t p,
 			   struct version *ret_got)
 {
-	if (request->kind == REQUEST_WRITE || request->kind == REQUEST_PATCH)
+	if (steps_writes(request))
 		return world_execute(run, request, p, ret_got);
 	return world_get(run, request, ret_got);
 }

@@ -56,12 +56,11 @@ static void time_requests_out(struct run *run, size_t p)
 
 	for (s = 0; s <= SEATS; s++) {
 		struct request *request = steps_request(&run->w, p, s);
-		bool writes = request->kind == REQUEST_WRITE || request->kind == REQUEST_PATCH;
-
 		if (request->kind == REQUEST_NONE)
 			continue;
 		tell(run, "  process %zu: its %s times out", p, steps_request_name(request));
-		if (writes && request->answer == ANSWER_NOT_YET && run->w.late.kind == REQUEST_NONE)
+		if (steps_writes(request) && request->answer == ANSWER_NOT_YET &&
+		    run->w.late.kind == REQUEST_NONE)
 			steps_give_up(&run->w, request, p);
 		request->answer = ANSWER_NONE;
 		process_answer(run, p, s);

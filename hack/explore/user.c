@@ -48,6 +48,36 @@ static void make(struct run *run, size_t name, size_t spec)
 	world_set_object(run, name, json);
 }
 
+static bool is_kept(const struct run *run, size_t name)
+{
+	return api_has_finalizer(store_get_object(run->store, run->w.live[name].id)->object);
+}
+
+/* One with a finalizer stays until that goes. */
+static void delete_object(struct run *run, size_t name)
+{
+	const struct object_thing *thing = store_get_object(run->store, run->w.live[name].id);
+	json_t *metadata;
+	json_t *json;
+
+	if (!is_kept(run, name)) {
+		world_set_object(run, name, NULL);
+		return;
+	}
+	json = json_deep_copy(thing->json);
+	metadata = jv_object(json, "metadata");
+	jv_set_str(metadata, "deletionTimestamp", "2027-01-15T08:00:00Z");
+	jv_set_int(metadata, "generation", thing->object->generation + 1);
+	world_set_object(run, name, json);
+}
+
+static bool can_delete(const struct run *run, size_t name)
+{
+	uint32_t id = run->w.live[name].id;
+
+	return id && !store_get_object(run->store, id)->object->deleting;
+}
+
 /* One more account of each domain. */
 static void excuse_rotation(struct run *run)
 {
@@ -269,15 +299,16 @@ bool user_can(const struct run *run, enum act act)
 	case ACT_SECOND_SPEC:
 		return w->live[1].id && !has_spec(run, 1, 3);
 	case ACT_DELETE_OBJECT:
+		return can_delete(run, 0);
 	case ACT_ROTATE:
 		return w->live[0].id;
 	case ACT_CALL_OFF:
 		return w->live[0].id &&
 		       *store_get_object(run->store, w->live[0].id)->object->rotate;
 	case ACT_DELETE_OTHER:
-		return w->live[1].id;
+		return can_delete(run, 1);
 	case ACT_RECREATE_OBJECT:
-		return w->next_uid < 6;
+		return w->next_uid < 6 && (!w->live[0].id || !is_kept(run, 0));
 	case ACT_MAKE_OTHER:
 		return !w->live[1].id && w->next_uid < 6;
 	case ACT_DELETE_SECRET:
@@ -315,7 +346,7 @@ void user_act(struct run *run, enum act act)
 		break;
 	case ACT_DELETE_OBJECT:
 	case ACT_DELETE_OTHER:
-		world_set_object(run, act == ACT_DELETE_OTHER, NULL);
+		delete_object(run, act == ACT_DELETE_OTHER);
 		break;
 	case ACT_RECREATE_OBJECT:
 		make(run, 0, 0);

@@ -156,6 +156,24 @@ static uint32_t with_status(struct run *run, uint32_t id, uint32_t body)
 	return *result;
 }
 
+/* True when it was the last thing that kept an object which is being deleted. */
+static bool patch_finalizers(struct run *run, const struct request *request)
+{
+	const struct object_thing *thing =
+		store_get_object(run->store, run->w.live[request->name].id);
+	json_t *patch = store_get_body(run->store, request->body)->json;
+	json_t *list = json_object_get(jv_object(patch, "metadata"), "finalizers");
+	json_t *json;
+
+	tell(run, "  the finalizer is %s", json_array_size(list) ? "set" : "removed");
+	if (thing->object->deleting && json_array_size(list) == 0)
+		return true;
+	json = json_deep_copy(thing->json);
+	jv_set(jv_object(json, "metadata"), "finalizers", json_incref(list));
+	world_set_object(run, request->name, json);
+	return false;
+}
+
 static enum answer patch_object(struct run *run, const struct request *request,
 				struct version *ret_got)
 {
@@ -166,6 +184,13 @@ static enum answer patch_object(struct run *run, const struct request *request,
 		return ANSWER_ABSENT;
 	if (store_get_body(run->store, request->body)->guarded && request->rv != live->rv)
 		return ANSWER_CONFLICT;
+	if (request->kind == REQUEST_FINALIZER) {
+		if (patch_finalizers(run, request))
+			world_set_object(run, request->name, NULL);
+		run->writes++;
+		*ret_got = *live;
+		return ANSWER_OK;
+	}
 	check_patch(run, request);
 	after = with_status(run, live->id, request->body);
 	if (after != live->id) {
@@ -180,7 +205,7 @@ static enum answer patch_object(struct run *run, const struct request *request,
 enum answer world_execute(struct run *run, const struct request *request, size_t process,
 			  struct version *ret_got)
 {
-	if (request->kind == REQUEST_PATCH)
+	if (request->kind != REQUEST_WRITE)
 		return patch_object(run, request, ret_got);
 	return write_secret(run, request, process, ret_got);
 }
