@@ -516,7 +516,7 @@ def test_rbac_grants_exactly_what_is_used(rendered: list[Object]) -> None:
     main = named(rendered, "ClusterRole", "acme-dns-operator")
     kinds, status = "acmednsregistrations", "acmednsregistrations/status"
     assert grants(main) == {
-        *((GROUP, kinds, verb) for verb in ("get", "list", "watch")),
+        *((GROUP, kinds, verb) for verb in ("get", "list", "watch", "patch")),
         (GROUP, status, "patch"),
         *(("", "secrets", verb) for verb in ("get", "create", "patch")),
         ("", "configmaps", "get"),
@@ -568,7 +568,7 @@ def test_roles_for_users(rendered: list[Object]) -> None:
         ("deletecollection", "secrets", "default", False),
         ("list", f"acmednsregistrations.{GROUP}", "default", True),
         ("patch", f"acmednsregistrations.{GROUP}/status", "default", True),
-        ("patch", f"acmednsregistrations.{GROUP}", "default", False),
+        ("patch", f"acmednsregistrations.{GROUP}", "default", True),
         ("update", f"acmednsregistrations.{GROUP}", "default", False),
         ("delete", f"acmednsregistrations.{GROUP}", "default", False),
         ("create", "events.events.k8s.io", "default", True),
