@@ -114,7 +114,7 @@ static json_t *parse_accounts(const struct ledger_value *value, struct err *err)
 /* Entries that claims under way are going to retire. */
 static size_t rotations_size(const struct ledger *ledger, const char *key)
 {
-	json_t *records = json_object_get(jv_object(ledger->own, "keys"), key);
+	json_t *records = ledger_records(ledger, key);
 	const char *domain;
 	json_t *record;
 	size_t size = 0;
@@ -164,9 +164,14 @@ bool ledger_has_account(const struct ledger *ledger, const char *key)
 	return false;
 }
 
+json_t *ledger_records(const struct ledger *ledger, const char *key)
+{
+	return json_object_get(jv_object(ledger->own, "keys"), key);
+}
+
 json_t *ledger_record(const struct ledger *ledger, const char *key, const char *domain)
 {
-	return json_object_get(json_object_get(jv_object(ledger->own, "keys"), key), domain);
+	return json_object_get(ledger_records(ledger, key), domain);
 }
 
 const char *ledger_domain_name(const char *domain)

@@ -14,8 +14,9 @@
  *	{ "version": 1, "created": true, "owners": { <uid>: <name> },
  *	  "keys": { <key>: { <domain>: { "owner": <uid>, "host": <URL>,
  *	      "origin": "registered" | "adopted", "uncertain": 0,
- *	      "claim": { "nonce", "holder", "owner", "host", "timeoutSeconds", "attempt", "rotates"
- *}, "rotate": <value>, "next": <account>, "retired": { <URL>: <account> } } } } }
+ *	      "claim": { "nonce", "holder", "owner", "host", "timeoutSeconds", "attempt",
+ *			 "rotates" },
+ *	      "rotate": <value>, "next": <account>, "retired": { <URL>: <account> } } } } }
  *
  * "claim" is the right to one POST /register, written before it is sent. "uncertain" counts the
  * POSTs of which nobody knows whether they made an account, and the accounts thrown away. "rotate"

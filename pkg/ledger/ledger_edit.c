@@ -130,7 +130,7 @@ void ledger_claim(struct ledger *ledger, const char *key, const char *domain,
 const char *ledger_next_claimed(const struct ledger *ledger, const char *key, const char *nonce,
 				size_t *at)
 {
-	json_t *records = json_object_get(json_object_get(ledger->own, "keys"), key);
+	json_t *records = ledger_records(ledger, key);
 	const char *domain;
 	json_t *record;
 	size_t i = 0;

@@ -25,6 +25,8 @@ struct ledger {
 
 /* The document opened under key; asserts that ledger_use() was called. */
 struct ledger_doc *ledger_doc(const struct ledger *ledger, const char *key);
+/* Our records under key; NULL when there are none. */
+json_t *ledger_records(const struct ledger *ledger, const char *key);
 /* Our record of a domain; NULL when there is none. */
 json_t *ledger_record(const struct ledger *ledger, const char *key, const char *domain);
 /* The domain, or what to call it in a message when it is no host name. */

@@ -14,11 +14,6 @@ static bool is_kept(const char *domain, char *const *keep, size_t keep_len)
 	return false;
 }
 
-static json_t *records_of(const struct ledger *ledger, const char *key)
-{
-	return json_object_get(json_object_get(ledger->own, "keys"), key);
-}
-
 static bool is_owned(const json_t *record, const char *uid)
 {
 	return strcmp(jv_str(record, "owner"), uid) == 0;
@@ -31,7 +26,7 @@ size_t ledger_count_owned(const struct ledger *ledger, const char *key, const ch
 	json_t *record;
 	size_t count = 0;
 
-	json_object_foreach(records_of(ledger, key), domain, record)
+	json_object_foreach(ledger_records(ledger, key), domain, record)
 		count += is_owned(record, uid) && !is_kept(domain, keep, keep_len);
 	return count;
 }
@@ -52,7 +47,7 @@ static void remove_entry(struct ledger *ledger, const char *key, const char *dom
 size_t ledger_remove_owned(struct ledger *ledger, const char *key, const char *uid,
 			   char *const *keep, size_t keep_len)
 {
-	json_t *records = records_of(ledger, key);
+	json_t *records = ledger_records(ledger, key);
 	const char *domain;
 	json_t *record;
 	size_t claims = 0;
