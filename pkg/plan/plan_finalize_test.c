@@ -50,19 +50,6 @@ static void expect_leftover(struct scene *s)
 	expect_finalizer(s, false);
 }
 
-static void check_all(const struct scene *s, const char *accounts, const char *records)
-{
-	CLEANUP(jv_freep) json_t *want = parse(records);
-	CLEANUP(jv_freep) json_t *want_accounts = parse(accounts);
-	CLEANUP(jv_freep) json_t *is_accounts = parse(s->values[0].data);
-	CLEANUP(jv_freep) json_t *own = parse(s->values[1].data);
-
-	if (!json_equal(is_accounts, want_accounts))
-		fail_msg("%s", s->values[0].data);
-	if (!json_equal(json_object_get(jv_object(own, "keys"), KEY), want))
-		fail_msg("%s", s->values[1].data);
-}
-
 static void test_it_comes_before_the_first_claim(void **state)
 {
 	struct scene s;
