@@ -68,6 +68,12 @@ static const struct obstacle obstacles[] = {
 	 "complete it from a backup"},
 };
 
+/* Instead of AccountMissing. */
+static const struct obstacle lost_again = {
+	NEED_MISSING, API_REASON_SECRET_CONTESTED,
+	"lost its account for the second time in a day: something else writes this Secret; stop "
+	"that, then put the entry back or rotate"};
+
 /* The names of the domain and, of two objects that want it, the other one. */
 static void name_domain(const struct plan_view *view, const struct obstacle *obstacle, int first,
 			struct verdict *v)
@@ -110,18 +116,6 @@ static bool is_complete(const struct plan_view *view, const struct plan_assessme
 	return a->served == view->object->spec.domains_len;
 }
 
-static struct verdict contested(const struct plan_view *view, int first)
-{
-	struct verdict v = verdict(API_FALSE, API_REASON_SECRET_CONTESTED, "");
-
-	(void)snprintf(
-		v.message, sizeof(v.message),
-		"%s lost its account for the second time in a day: something else writes this "
-		"Secret; stop that, then put the entry back or rotate",
-		view->object->spec.domains[first]);
-	return v;
-}
-
 /* That accounts are missing is not forgotten while the Secret cannot be looked at. */
 static struct verdict unassessed(const struct api_registration *object)
 {
@@ -145,15 +139,16 @@ static struct verdict registered(const struct plan_view *view, const struct plan
 	if (!a)
 		return unassessed(view->object);
 	for (i = 0; i < ARRAY_LEN(obstacles); i++) {
-		int first = a->first[obstacles[i].need];
+		const struct obstacle *obstacle = &obstacles[i];
+		int first = a->first[obstacle->need];
 		struct verdict v;
 
 		if (first < 0)
 			continue;
-		if (obstacles[i].need == NEED_MISSING && plan_is_contested(view))
-			return contested(view, first);
-		v = verdict(API_FALSE, obstacles[i].reason, "");
-		name_domain(view, &obstacles[i], first, &v);
+		if (obstacle->need == NEED_MISSING && plan_is_contested(view))
+			obstacle = &lost_again;
+		v = verdict(API_FALSE, obstacle->reason, "");
+		name_domain(view, obstacle, first, &v);
 		return v;
 	}
 	if (is_complete(view, a))
