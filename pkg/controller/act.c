@@ -118,6 +118,31 @@ void act_failed(struct record *record, const char *what, const struct err *err)
 	workq_done(controller->queue, record->uid);
 }
 
+/* What the cache has to bring before the next pass, see is_behind(). */
+static void note_own_write(struct record *record, const json_t *object)
+{
+	(void)snprintf(record->own_rv, sizeof(record->own_rv), "%s",
+		       jv_str(object, "metadata.resourceVersion"));
+}
+
+static void send_patch(struct record *record, const char *subresource, json_t *body,
+		       kube_done_fn *on_done)
+{
+	const struct kube_request req = {
+		.verb = "patch",
+		.resource = &registrations,
+		.namespace = record->namespace,
+		.name = record->name,
+		.subresource = subresource,
+		.patch = KUBE_MERGE_PATCH,
+		.body = body,
+		.on_done = on_done,
+		.ctx = record,
+	};
+
+	record->call = kube_start(record->controller->options.kube, &req);
+}
+
 static void on_patched(void *ctx, json_t *object, const struct err *err)
 {
 	struct record *record = ctx;
@@ -129,8 +154,7 @@ static void on_patched(void *ctx, json_t *object, const struct err *err)
 		act_failed(record, "patching status failed", err);
 		return;
 	}
-	(void)snprintf(record->own_rv, sizeof(record->own_rv), "%s",
-		       jv_str(object, "metadata.resourceVersion"));
+	note_own_write(record, object);
 	if (!patch->visits && strcmp(record->own_rv, patch->rv) == 0) {
 		(void)err_set(&futile, ERR_INVALID, 0,
 			      "it changed nothing; is the CustomResourceDefinition an older one?");
@@ -146,17 +170,6 @@ static void act_patch(struct record *record, const struct plan_view *view,
 {
 	CLEANUP(jv_freep)
 	json_t *body = api_status_patch(view->object, status, mono_wall_us() / 1000000);
-	const struct kube_request req = {
-		.verb = "patch",
-		.resource = &registrations,
-		.namespace = record->namespace,
-		.name = record->name,
-		.subresource = "status",
-		.patch = KUBE_MERGE_PATCH,
-		.body = body,
-		.on_done = on_patched,
-		.ctx = record,
-	};
 
 	record->patch = mem_zalloc(sizeof(*record->patch));
 	*record->patch = (struct patch){
@@ -166,7 +179,7 @@ static void act_patch(struct record *record, const struct plan_view *view,
 	};
 	(void)snprintf(record->patch->rv, sizeof(record->patch->rv), "%s",
 		       view->object->resource_version);
-	record->call = kube_start(record->controller->options.kube, &req);
+	send_patch(record, "status", body, on_patched);
 }
 
 /* ---- the finalizer ---- */
@@ -180,26 +193,15 @@ static void on_finalizer(void *ctx, json_t *object, const struct err *err)
 		act_failed(record, "patching the finalizer failed", err);
 		return;
 	}
-	(void)snprintf(record->own_rv, sizeof(record->own_rv), "%s",
-		       jv_str(object, "metadata.resourceVersion"));
+	note_own_write(record, object);
 	record_done(record);
 }
 
 static void act_finalizer(struct record *record, const struct plan_view *view, bool add)
 {
 	CLEANUP(jv_freep) json_t *body = api_finalizer_patch(view->object, add);
-	const struct kube_request req = {
-		.verb = "patch",
-		.resource = &registrations,
-		.namespace = record->namespace,
-		.name = record->name,
-		.patch = KUBE_MERGE_PATCH,
-		.body = body,
-		.on_done = on_finalizer,
-		.ctx = record,
-	};
 
-	record->call = kube_start(record->controller->options.kube, &req);
+	send_patch(record, NULL, body, on_finalizer);
 }
 
 /* ---- questions ---- */
