@@ -9,7 +9,7 @@
  * What is real: pkg/plan, pkg/ledger, pkg/api, pkg/acmedns and pkg/controller/snapshot.c, linked
  * as they ship. What is modelled: an API server (world.c: versions, conflicts, merge patches), an
  * acme-dns server that counts (world.c), users (user.c), time and leases (steps.c), and the glue of
- * the controller that sends and folds (process.c, channel.c mirror act.c, channel.c, post.c).
+ * the controller that sends and folds (process.c, act.c and channel.c).
  *
  * A state is one struct world: numbers only. Everything large, from a Secret to a plan_memory, is
  * kept once in a pool, and its number stands for it; so a state is compared and hashed as bytes.
@@ -422,22 +422,27 @@ enum served {
 
 bool served_makes(enum served how);
 
-/* ---- process.c, channel.c: the controller's glue ---- */
+/* ---- process.c, act.c, channel.c: the controller's glue ---- */
 
 void process_start(struct run *run, size_t p); /* with an empty memory and the cache as it is */
 void process_lead(struct run *run, size_t p);
 void process_drain(struct run *run, size_t p);
 void process_deliver(struct run *run, size_t p, size_t name, const struct version *version);
-void process_answer(struct run *run, size_t p, size_t s); /* s: a seat, or CHANNEL */
-void process_end_post(struct run *run, struct post *post);
 /* Runs until it waits for somebody; false when it turns in circles. */
 void process_run(struct run *run, size_t p);
 void process_pass_time(struct run *run, size_t p, int32_t ms);
 bool process_is_idle(const struct process *process);
 void seat_touch(struct process *process, size_t s);
 void seat_settle(struct run *run, size_t p, size_t s);
+void seat_want_slot(struct run *run, size_t p, size_t s, bool wants);
+void seat_release(struct run *run, size_t p, size_t s);
 bool seat_is_busy(const struct seat *seat);
 bool seat_has_account(const struct run *run, const struct seat *seat);
+
+/* Begins what a pass has decided. */
+void seat_act(struct run *run, size_t p, size_t s, const struct decision *decision);
+void process_answer(struct run *run, size_t p, size_t s); /* s: a seat, or CHANNEL */
+void process_end_post(struct run *run, struct post *post);
 
 void channel_edit_seat(struct run *run, size_t p, size_t s, uint32_t claims);
 void channel_run(struct run *run, size_t p);
