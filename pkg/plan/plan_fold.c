@@ -195,6 +195,18 @@ static void fold_claimed(struct plan_memory *memory, size_t i, const struct plan
 	memory->works[i].claimed_ms = written->sent_ms;
 }
 
+/* The next loss is another one, also if nobody reads the Secret in between. */
+static void end_loss(struct plan_memory *memory, const struct plan_view *view)
+{
+	struct plan_assessment assessment;
+
+	if (!memory->missing_ms || !view->object || !view->secret.ledger)
+		return;
+	plan_assess(view, memory, view->secret.ledger, &assessment);
+	if (!assessment.missing)
+		memory->missing_ms = 0;
+}
+
 void plan_fold_written(struct plan_memory *memory, const struct plan_view *view,
 		       const struct plan_edit *edit, const struct plan_written *written)
 {
@@ -208,6 +220,7 @@ void plan_fold_written(struct plan_memory *memory, const struct plan_view *view,
 	if (written->outcome == PLAN_WRITTEN) {
 		forget(&memory->write);
 		forget(&memory->read);
+		end_loss(memory, view);
 	} else {
 		fail(&memory->write, view, written->reason, 5 * MINUTE_MS);
 		memory->lives = false;

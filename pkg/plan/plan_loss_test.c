@@ -164,6 +164,44 @@ static void test_lost_again_after_a_day(void **state)
 	scene_done(&s);
 }
 
+/* Nobody looked at the Secret between the store and the second loss, which is another one. */
+static void test_lost_again_before_a_look(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_and_lose(&s);
+	pass_time(&s, 24 * HOUR); /* the server was away for so long */
+	set_secret(&s, "{}", "{}");
+	(void)edit(&s);
+	answer(&s, ACMEDNS_REGISTERED);
+	(void)edit(&s);
+	publish(&s, "Ready", "", "");
+	lose(&s);
+	publish(&s, "AccountMissing", "ProgressingWithRetry", "");
+	expect_wait_until(&s, s.view.now_ms + 60000);
+	scene_done(&s);
+}
+
+/* What is written says nothing of an object that is not in the cache, or cannot be read. */
+static void test_written_and_not_to_be_seen(void **state)
+{
+	const struct plan_written written = {.outcome = PLAN_WRITTEN};
+	const struct plan_edit nothing = {0};
+	struct scene s;
+
+	(void)state;
+	start_and_lose(&s);
+	plan_fold_written(&s.memory, &s.view, &nothing, &written);
+	assert_int_equal(s.memory.missing_ms, NOW);
+	s.view.secret.ledger = NULL;
+	plan_fold_written(&s.memory, &s.view, &nothing, &written);
+	s.view.object = NULL;
+	plan_fold_written(&s.memory, &s.view, &nothing, &written);
+	assert_int_equal(s.memory.missing_ms, NOW);
+	scene_done(&s);
+}
+
 /* It is one loss, whoever looks at it. */
 static void test_another_process_goes_on(void **state)
 {
@@ -202,6 +240,8 @@ int main(void)
 		cmocka_unit_test(test_a_server_that_does_not_answer),
 		cmocka_unit_test(test_lost_again_within_a_day),
 		cmocka_unit_test(test_lost_again_after_a_day),
+		cmocka_unit_test(test_lost_again_before_a_look),
+		cmocka_unit_test(test_written_and_not_to_be_seen),
 		cmocka_unit_test(test_another_process_goes_on),
 		cmocka_unit_test(test_a_secret_that_cannot_be_read_in_between),
 	};
