@@ -159,14 +159,15 @@ static bool is_same_server(const struct plan_view *view, const char *host)
 static enum plan_need judge_entry(const struct plan_view *view, const struct ledger_entry *entry)
 {
 	const char *host = plan_entry_host(entry);
+	bool here = !*host || url_equal(host, view->object->spec.host);
 
 	if (!entry->complete || !dnsname_is_hostname(entry->fulldomain))
 		return NEED_INCOMPLETE;
+	if (!here && !is_same_server(view, host))
+		return NEED_HOST;
 	if (entry->origin == LEDGER_NONE || !*entry->owner)
-		return !*host || url_equal(host, view->object->spec.host) ? NEED_ADOPT : NEED_HOST;
-	if (!*host || url_equal(host, view->object->spec.host))
-		return NEED_NOTHING;
-	return is_same_server(view, host) ? NEED_REHOST : NEED_HOST;
+		return NEED_ADOPT;
+	return here ? NEED_NOTHING : NEED_REHOST;
 }
 
 /* ---- rotation ---- */

@@ -192,6 +192,24 @@ static void test_same_server(void **state)
 	scene_done(&s);
 }
 
+/* An account that nobody has taken yet, too: its entry says where it was. */
+static void test_same_server_adopted(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start(&s, OTHER, "");
+	set_secret(&s, "{'a.test':" OLD(OTHER) "}", "{}");
+	publish(&s, "HostChanged", "", "");
+	s.view.secret.same_server = OTHER " " HOST;
+	(void)edit(&s);
+	(void)edit(&s);
+	check(&s, "{'a.test':" OLD(HOST) "}",
+	      "{'owner':'uid-1','origin':'adopted','host':'" HOST "'}");
+	publish(&s, "Ready", "", "");
+	scene_done(&s);
+}
+
 /* What was asked for before there was an account was not about it. */
 static void test_asked_before_there_was_one(void **state)
 {
@@ -419,3 +437,4 @@ int main(void)
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
+		cmocka_unit_test(test_same_server_adopted),
