@@ -301,14 +301,24 @@ static int find_need(const struct plan_assessment *assessment, size_t len, enum 
 	return -1;
 }
 
+/* One that has its account, or has it by the end of the edit that shares it. */
+static int find_source(const struct plan_assessment *assessment, size_t len)
+{
+	static const enum plan_need needs[] = {NEED_NOTHING, NEED_ADOPT, NEED_REHOST, NEED_SWITCH};
+	int source = -1;
+	size_t i;
+
+	for (i = 0; source < 0 && i < ARRAY_LEN(needs); i++)
+		source = find_need(assessment, len, needs[i]);
+	return source;
+}
+
 static void assess_sharing(size_t len, struct plan_assessment *assessment)
 {
-	int source = find_need(assessment, len, NEED_NOTHING);
+	int source = find_source(assessment, len);
 	enum plan_need instead = NEED_CLAIM;
 	size_t i;
 
-	if (source < 0)
-		source = find_need(assessment, len, NEED_ADOPT);
 	if (source >= 0)
 		instead = NEED_SHARE;
 	else if (find_need(assessment, len, NEED_WORK) >= 0)

@@ -49,7 +49,7 @@ struct plan_assessment {
 	size_t rotating;   /* asked for */
 	size_t removals;   /* domains that the spec names no more, under Delete */
 	int first[NEEDS];  /* the first domain with that need, or -1 */
-	int shared_source; /* SHARE: the domain whose account the others get; NOTHING or ADOPT */
+	int shared_source; /* SHARE: the domain whose account the others get */
 	int64_t wake_ms;   /* when a claim expires or an owner is asked again */
 };
 

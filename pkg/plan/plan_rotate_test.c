@@ -431,6 +431,56 @@ int main(void)
 		cmocka_unit_test(test_an_incomplete_entry_is_not_replaced),
 		cmocka_unit_test(test_no_slot_yet),
 		cmocka_unit_test(test_the_new_host_refuses),
+static void expect_accounts(const struct scene *s, const char *accounts)
+{
+	CLEANUP(jv_freep) json_t *want = parse(accounts);
+	CLEANUP(jv_freep) json_t *is = parse(s->values[0].data);
+
+	if (!json_equal(is, want))
+		fail_msg("%s", s->values[0].data);
+}
+
+#define ABC_SHARED(host)                                                                           \
+	"{'a.test':" ENTRY("new", NAME2, host) ",'b.test':" ENTRY(                                 \
+		"new", NAME2, host) ",'c.test':" ENTRY("new", NAME2, host) "}"
+
+/* A domain that comes to the set while its next account waits has that account, too. */
+static void test_shared_and_another_domain(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start(&s, HOST, "");
+	set_object(&s, "['a.test','b.test','c.test']", SHARED, VISITED);
+	set_secret(&s, "{'a.test':" OLD(HOST) ",'b.test':" OLD(HOST) "}",
+		   "{'a.test':" RECORD(HOST, ",'next':" NEW(HOST)) ",'b.test':" RECORD(
+			   HOST, ",'next':" NEW(HOST)) "}");
+	ask(&s, "1");
+	(void)edit(&s);
+	assert_int_equal(s.memory.works[0].state, PLAN_WORK_NONE);
+	expect_accounts(&s, ABC_SHARED(HOST));
+	publish(&s, "Ready", "", "1");
+	scene_done(&s);
+}
+
+/* So has one that comes while the account moves to another address. */
+static void test_shared_at_the_same_server(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start(&s, HOST, "");
+	set_object(&s, "['a.test','b.test','c.test']", SHARED, VISITED);
+	set_secret(&s, "{'a.test':" NEW(OTHER) ",'b.test':" NEW(OTHER) "}",
+		   "{'a.test':" RECORD(OTHER, "") ",'b.test':" RECORD(OTHER, "") "}");
+	s.view.secret.same_server = OTHER " " HOST;
+	(void)edit(&s);
+	assert_int_equal(s.memory.works[0].state, PLAN_WORK_NONE);
+	expect_accounts(&s, ABC_SHARED(HOST));
+	publish(&s, "Ready", "", "");
+	scene_done(&s);
+}
+
 		cmocka_unit_test(test_the_answer_to_the_store_is_lost),
 		cmocka_unit_test(test_shared),
 	};
@@ -438,3 +488,5 @@ int main(void)
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 		cmocka_unit_test(test_same_server_adopted),
+		cmocka_unit_test(test_shared_and_another_domain),
+		cmocka_unit_test(test_shared_at_the_same_server),
