@@ -188,6 +188,9 @@ static bool claim_domain(const struct editor *e, const struct plan_assessment *a
 		return false;
 	}
 	ledger_claim(e->ledger, e->key, domain, &owner, &claim);
+	/* Its first account: nobody may see the object any more when that is stored. */
+	if (!claim.rotates && !a->domains[i].missing)
+		honour(e, domain);
 	e->edit->uncertain += a->domains[i].counted;
 	return true;
 }

@@ -242,6 +242,26 @@ static void test_asked_when_it_is_adopted(void **state)
 	scene_done(&s);
 }
 
+/* Nor is it when the account is stored while the cache does not show the object. */
+static void test_asked_before_and_stored_unseen(void **state)
+{
+	const struct api_registration *object;
+	struct scene s;
+
+	(void)state;
+	start(&s, HOST, "");
+	set_secret(&s, "{}", "{}");
+	ask(&s, "1");
+	(void)edit(&s);
+	answer(&s, ACMEDNS_REGISTERED);
+	object = TAKE(s.view.object);
+	(void)edit(&s);
+	s.view.object = object;
+	check(&s, "{'a.test':" NEW(HOST) "}", RECORD(HOST, ",'rotate':'1'"));
+	publish(&s, "Ready", "", "1");
+	scene_done(&s);
+}
+
 /* An account that vanished is made anew when the user asks. */
 static void test_a_missing_account(void **state)
 {
@@ -411,26 +431,6 @@ static void test_shared(void **state)
 	scene_done(&s);
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_at_the_same_host),
-		cmocka_unit_test(test_a_server_that_refuses),
-		cmocka_unit_test(test_called_off_before_the_post),
-		cmocka_unit_test(test_called_off_during_the_post),
-		cmocka_unit_test(test_asked_again_during_the_post),
-		cmocka_unit_test(test_changed_host),
-		cmocka_unit_test(test_an_entry_of_another_host),
-		cmocka_unit_test(test_same_server),
-		cmocka_unit_test(test_asked_before_there_was_one),
-		cmocka_unit_test(test_asked_when_it_is_adopted),
-		cmocka_unit_test(test_a_missing_account),
-		cmocka_unit_test(test_another_rotates_it),
-		cmocka_unit_test(test_rotation_is_needed),
-		cmocka_unit_test(test_an_account_of_no_host),
-		cmocka_unit_test(test_an_incomplete_entry_is_not_replaced),
-		cmocka_unit_test(test_no_slot_yet),
-		cmocka_unit_test(test_the_new_host_refuses),
 static void expect_accounts(const struct scene *s, const char *accounts)
 {
 	CLEANUP(jv_freep) json_t *want = parse(accounts);
@@ -481,12 +481,33 @@ static void test_shared_at_the_same_server(void **state)
 	scene_done(&s);
 }
 
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_at_the_same_host),
+		cmocka_unit_test(test_a_server_that_refuses),
+		cmocka_unit_test(test_called_off_before_the_post),
+		cmocka_unit_test(test_called_off_during_the_post),
+		cmocka_unit_test(test_asked_again_during_the_post),
+		cmocka_unit_test(test_changed_host),
+		cmocka_unit_test(test_an_entry_of_another_host),
+		cmocka_unit_test(test_same_server),
+		cmocka_unit_test(test_same_server_adopted),
+		cmocka_unit_test(test_asked_before_there_was_one),
+		cmocka_unit_test(test_asked_before_and_stored_unseen),
+		cmocka_unit_test(test_asked_when_it_is_adopted),
+		cmocka_unit_test(test_a_missing_account),
+		cmocka_unit_test(test_another_rotates_it),
+		cmocka_unit_test(test_rotation_is_needed),
+		cmocka_unit_test(test_an_account_of_no_host),
+		cmocka_unit_test(test_an_incomplete_entry_is_not_replaced),
+		cmocka_unit_test(test_no_slot_yet),
+		cmocka_unit_test(test_the_new_host_refuses),
 		cmocka_unit_test(test_the_answer_to_the_store_is_lost),
 		cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_shared_and_another_domain),
+		cmocka_unit_test(test_shared_at_the_same_server),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
-		cmocka_unit_test(test_same_server_adopted),
-		cmocka_unit_test(test_shared_and_another_domain),
-		cmocka_unit_test(test_shared_at_the_same_server),
