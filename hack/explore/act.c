@@ -12,7 +12,7 @@ static void fold(struct run *run, size_t p, size_t s, enum fold what, uint32_t a
 
 /* ---- acts ---- */
 
-static void seat_failed(struct run *run, size_t p, size_t s)
+void seat_failed(struct run *run, size_t p, size_t s)
 {
 	run->w.processes[p].seats[s].again = 1;
 	seat_settle(run, p, s);
@@ -24,6 +24,8 @@ static void act_wait(struct run *run, size_t p, size_t s, const struct decision 
 	run->w.processes[p].seats[s].wake_ms =
 		decision->wake_ms == INT32_MAX ? 0 : decision->wake_ms;
 	channel_rest_seat(run, p);
+	if (!run->w.processes[p].seats[s].memory)
+		run->w.processes[p].seats[s].references = (struct references){0};
 	seat_release(run, p, s);
 }
 
@@ -143,7 +145,8 @@ void seat_act(struct run *run, size_t p, size_t s, const struct decision *decisi
 		act_finalizer(run, p, s, decision);
 		return;
 	case PLAN_READ_REFERENCES:
-		broken(run, "no spec here has references");
+		seat_read_references(run, p, s);
+		return;
 	}
 	seat->queued = 1;
 }
@@ -219,6 +222,8 @@ void process_answer(struct run *run, size_t p, size_t s)
 		answer_patch(run, p, s, &request);
 	else if (request.kind == REQUEST_FINALIZER)
 		answer_finalizer(run, p, s, &request);
+	else if (request.kind == REQUEST_REFERENCE)
+		seat_answer_reference(run, p, s, &request);
 	else
 		answer_question(run, p, s, &request);
 }

@@ -306,21 +306,6 @@ void channel_answer(struct run *run, size_t p)
 
 /* ---- writing ---- */
 
-/* A claim comes after the status patch of its generation, by a leader. */
-static void check_claims(struct run *run, size_t p, size_t s)
-{
-	const struct process *process = &run->w.processes[p];
-	const struct seat *seat = &process->seats[s];
-	const struct api_registration *object = seat_object(run, p, s);
-
-	if (!seat->edit || !store_edit_facts(run->store, seat->edit)->claims)
-		return;
-	if (!process->believes || process->draining)
-		broken(run, "a claim of one who does not lead");
-	if (!object || seat->proven != object->generation)
-		broken(run, "a claim before the status patch of its generation");
-}
-
 static void begin_edits(struct run *run, size_t p, const size_t *seats, size_t len,
 			const uint32_t *edits)
 {

@@ -15,7 +15,6 @@
  *	- accounts made <= 1 + outcomes counted in our document, per domain;
  *	- an account in hand is let go only when stored, counted, or its object is gone;
  *	- status names a CNAME only when its account was in the Secret, and is never put back.
- * And at the end: every object is as well as it can be, and says so.
  */
 
 #include <string.h>
@@ -81,11 +80,28 @@ static uint32_t kept(const struct domain_facts *facts)
 	return facts->retired | (facts->next ? UINT32_C(1) << facts->next : 0);
 }
 
-static bool asks_for_rotation(const struct api_registration *object)
+bool asks_for_rotation(const struct api_registration *object)
 {
 	const char *handled = object->status.handled_rotate;
 
 	return *object->rotate && (!handled || strcmp(object->rotate, handled) != 0);
+}
+
+bool is_same_server(const struct secret_thing *secret, uint32_t host,
+		    const struct api_registration *object)
+{
+	CLEANUP(mem_freep)
+	char *text = mem_printf("https://%s.test %s", host == 1 ? "one" : "two", object->spec.host);
+	const char *said = secret->snapshot.same_server;
+
+	return said && strcmp(said, text) == 0;
+}
+
+/* It is the same account, at another address. (Whether the Secret says so: check_write().) */
+static bool is_rehosted(const struct domain_facts *before, const struct domain_facts *after)
+{
+	return before->entry && before->rest == after->rest && before->host && after->host &&
+	       before->host != after->host;
 }
 
 /* The entry has changed. (Whether a rotation is asked for: check_write().) */
@@ -123,6 +139,20 @@ static void check_spares(struct run *run, uint32_t domain, const struct domain_f
 			       domain_names[domain]);
 }
 
+/* A new entry is for the server that made the account, and for the domain. */
+static void check_maker(struct run *run, uint32_t domain, const struct domain_facts *before,
+			const struct domain_facts *after)
+{
+	const char *name = domain_names[domain];
+
+	if (before->entry == after->entry || !after->account || after->account > run->w.accounts)
+		return;
+	if (after->host != 1 + (run->w.at_two >> after->account & 1))
+		broken(run, "the account of %s is stored for another server than made it", name);
+	if (!run->scenario->shared && !is_among(run->w.made_for[domain], after->account))
+		broken(run, "the account that is stored for %s was made for another domain", name);
+}
+
 /* All that we know of the domain goes. (Whether it may: check_write().) */
 static bool is_removed(const struct domain_facts *before, const struct domain_facts *after)
 {
@@ -150,20 +180,19 @@ static void check_domain(struct run *run, size_t process, uint32_t domain,
 {
 	const struct domain_facts *before = &was->domains[domain];
 	const struct domain_facts *after = &is->domains[domain];
-	const char *name = domain_names[domain];
 
 	if (is_removed(before, after)) {
 		check_removal(run, process, domain, before, after);
 		return;
 	}
-	if (before->entry && before->entry != after->entry)
+	if (is_rehosted(before, after))
+		run->w.at_two ^= UINT32_C(1) << after->account;
+	else if (before->entry && before->entry != after->entry)
 		check_switch(run, domain, before, after);
 	check_spares(run, domain, before, after);
-	if (before->entry != after->entry && after->account && after->account <= run->w.accounts &&
-	    after->host != 1 + (run->w.at_two >> after->account & 1))
-		broken(run, "the account of %s is stored for another server than made it", name);
+	check_maker(run, domain, before, after);
 	if (before->uncertain > after->uncertain)
-		broken(run, "the count of outcomes unknown of %s goes back", name);
+		broken(run, "the count of outcomes unknown of %s goes back", domain_names[domain]);
 	check_grace(run, process, domain, before, after);
 	if (!before->nonce || before->nonce == after->nonce || before->nonce == after->by ||
 	    before->nonce == after->next_by)
@@ -181,6 +210,8 @@ void check_commit(struct run *run, size_t process, uint32_t before, uint32_t aft
 	uint32_t i;
 
 	tell(run, "  the Secret is written");
+	if (before && !was->readable)
+		broken(run, "a Secret that cannot be read is written");
 	if (before && was->foreign != is->foreign)
 		broken(run, "what others keep in the Secret has changed");
 	for (i = 0; i < DOMAINS; i++)
@@ -198,34 +229,62 @@ static uint32_t count_uncertain(struct run *run, uint32_t id)
 	return count;
 }
 
-/* Of those that take part in the write. */
-static bool is_rotation_asked(const struct run *run, size_t process)
+/* One of those that take part in the write asks for a rotation, or (domain given) has the account
+ * at its host by what the Secret says. */
+static bool is_asked(const struct run *run, size_t process, const struct secret_thing *was,
+		     const struct domain_facts *before)
 {
 	size_t s;
 
 	for (s = 0; s < SEATS; s++) {
 		const struct api_registration *object = seat_object(run, process, s);
 
-		if (run->w.processes[process].seats[s].stage == RECORD_WRITING && object &&
-		    asks_for_rotation(object))
+		if (run->w.processes[process].seats[s].stage != RECORD_WRITING || !object)
+			continue;
+		if (before ? is_same_server(was, before->host, object) : asks_for_rotation(object))
 			return true;
 	}
 	return false;
 }
 
-static void check_rotation(struct run *run, size_t process, uint32_t after)
+static void check_change(struct run *run, size_t process, uint32_t domain,
+			 const struct secret_thing *was, const struct secret_thing *is)
+{
+	const struct domain_facts *before = &was->domains[domain];
+	const struct domain_facts *after = &is->domains[domain];
+
+	if (!before->entry || before->entry == after->entry || is_removed(before, after))
+		return;
+	if (!is_asked(run, process, was, is_rehosted(before, after) ? before : NULL))
+		broken(run, "the entry of %s is to be replaced, and nobody asked for it",
+		       domain_names[domain]);
+}
+
+/* Nothing but stores: no domain becomes that of an object that is suspended. */
+static void check_suspended(struct run *run, size_t process, uint32_t before, uint32_t after)
+{
+	size_t s;
+
+	for (s = 0; s < SEATS && before != after; s++) {
+		const struct seat *seat = &run->w.processes[process].seats[s];
+		const struct api_registration *object = seat_object(run, process, s);
+
+		if (object && object->spec.suspend && !object->deleting && seat->uid == after)
+			broken(run, "a suspended object takes a domain");
+	}
+}
+
+static void check_changes(struct run *run, size_t process, uint32_t after)
 {
 	const struct secret_thing *was =
 		store_get_secret(run->store, run->w.processes[process].reading.id);
 	const struct secret_thing *is = store_get_secret(run->store, after);
 	uint32_t i;
 
-	for (i = 0; i < DOMAINS; i++)
-		if (was->domains[i].entry && was->domains[i].entry != is->domains[i].entry &&
-		    !is_removed(&was->domains[i], &is->domains[i]) &&
-		    !is_rotation_asked(run, process))
-			broken(run, "the entry of %s is to be replaced, and nobody asked for it",
-			       domain_names[i]);
+	for (i = 0; i < DOMAINS; i++) {
+		check_change(run, process, i, was, is);
+		check_suspended(run, process, was->domains[i].owner, is->domains[i].owner);
+	}
 }
 
 static bool may_remove(const struct run *run, size_t process, size_t s, uint32_t domain,
@@ -274,7 +333,7 @@ void check_write(struct run *run, size_t process, uint32_t body)
 		if (by->seats[s].stage == RECORD_WRITING && by->seats[s].edit)
 			discarded += (uint32_t)__builtin_popcount(
 				store_edit_facts(run->store, by->seats[s].edit)->discarded);
-	check_rotation(run, process, after);
+	check_changes(run, process, after);
 	if (!check_removals(run, process, after) &&
 	    count_uncertain(run, after) < count_uncertain(run, by->reading.id) + discarded)
 		broken(run, "an account that came second is thrown away uncounted");
@@ -312,13 +371,45 @@ void check_let_go(struct run *run, size_t process, size_t seat)
 			       object->name, domain_names[i]);
 }
 
-/* ---- a POST ---- */
+/* ---- claims and POSTs ---- */
+
+void check_claims(struct run *run, size_t p, size_t s)
+{
+	const struct process *process = &run->w.processes[p];
+	const struct seat *seat = &process->seats[s];
+	const struct api_registration *object = seat_object(run, p, s);
+
+	if (!seat->edit || !store_edit_facts(run->store, seat->edit)->claims)
+		return;
+	if (!process->believes || process->draining)
+		broken(run, "a claim of one who does not lead");
+	if (!object || seat->proven != object->generation)
+		broken(run, "a claim before the status patch of its generation");
+	else if (object->spec.suspend)
+		broken(run, "a claim of an object that is suspended");
+}
+
+/* What authenticates it was read for this spec, and is for this host. */
+static void check_references(struct run *run, const struct seat *seat,
+			     const struct api_registration *object)
+{
+	uint32_t host = host_number(object->spec.host);
+	uint32_t login = seat->references.read[REFERRED_LOGIN];
+
+	if (!object->spec.auth)
+		return;
+	if (!seat_has_references(seat, object))
+		broken(run, "a POST without what the spec refers to");
+	else if (object->spec.auth->basic_secret && login != 1 + REFERRED_GOOD + host)
+		broken(run, "credentials are sent to a host that they are not for");
+}
 
 void check_post(struct run *run, size_t process, size_t seat, const struct plan_work *work)
 {
 	const struct process *by = &run->w.processes[process];
 	const struct api_registration *object = seat_object(run, process, seat);
-	uint32_t bit = UINT32_C(1) << (number_in(work->nonce, 16) - 1);
+	uint32_t nonce = number_in(work->nonce, 16) - 1;
+	uint32_t bit = UINT32_C(1) << nonce;
 
 	if (!by->believes || by->draining)
 		broken(run, "a POST of one who does not lead");
@@ -326,10 +417,14 @@ void check_post(struct run *run, size_t process, size_t seat, const struct plan_
 		broken(run, "two POSTs for one claim");
 	if (!(run->w.claimed & bit))
 		broken(run, "a POST whose claim was never in the Secret");
-	if (NOW + TIMEOUT_MS - work->claimed_ms > CLAIM_MS)
+	if (!by->frozen && run->w.claim_ms[nonce] + TIMEOUT_MS > CLAIM_MS)
 		broken(run, "a POST that can end after its claim's time");
 	if (!object || strcmp(object->spec.host, work->host) != 0)
 		broken(run, "a POST to another host than the object's");
+	else if (object->spec.suspend)
+		broken(run, "a POST of an object that is suspended");
+	else
+		check_references(run, &by->seats[seat], object);
 }
 
 /* ---- accounts ---- */
@@ -351,6 +446,9 @@ void check_accounts(struct run *run)
 	uint32_t most = 1;
 	uint32_t i;
 
+	/* What was counted is in a document that is to be mended. */
+	if (!store_get_secret(run->store, w->secret.id)->readable)
+		return;
 	for (i = 0; i < DOMAINS; i++) {
 		uint32_t excused = world_facts(run, i)->uncertain + w->excused[i];
 
@@ -363,130 +461,4 @@ void check_accounts(struct run *run)
 	if (run->scenario->shared && made > most)
 		broken(run, "%u accounts were made for the set, and %u are accounted for", made,
 		       most);
-}
-
-/* ---- the end ---- */
-
-static bool owner_lists(const struct run *run, uint32_t uid, const char *domain)
-{
-	size_t n;
-
-	for (n = 0; n < NAMES; n++) {
-		uint32_t id = run->w.live[n].id;
-		const struct object_thing *thing = id ? store_get_object(run->store, id) : NULL;
-
-		if (thing && thing->uid == uid)
-			return api_domain_index(&thing->object->spec, domain) >= 0;
-	}
-	return false;
-}
-
-/* Whether a reason that only a person can heal is so for the domain. */
-static bool is_so(const struct run *run, const struct object_thing *thing, enum api_reason reason,
-		  const char *domain)
-{
-	const struct domain_facts *facts = world_facts(run, domain_number(domain));
-	const struct api_registration *object = thing->object;
-
-	switch ((int)reason) {
-	case API_REASON_DOMAIN_CONFLICT:
-		return facts->owner && facts->owner != thing->uid &&
-		       owner_lists(run, facts->owner, domain);
-	case API_REASON_HOST_CHANGED:
-		return facts->entry && facts->host && !asks_for_rotation(object) &&
-		       facts->host != 1 + host_number(object->spec.host);
-	case API_REASON_SECRET_CONTESTED:
-		return !facts->entry &&
-		       (facts->origin || api_record_value(&object->status, domain));
-	case API_REASON_ACCOUNT_INCOMPLETE:
-		return facts->entry && !facts->complete;
-	default:
-		return false;
-	}
-}
-
-static bool is_secret_so(const struct run *run, enum api_reason reason)
-{
-	const struct secret_thing *secret = store_get_secret(run->store, run->w.secret.id);
-	const struct snapshot *snapshot = &secret->snapshot;
-
-	switch ((int)reason) {
-	case API_REASON_SECRET_IMMUTABLE:
-		return snapshot->immutable;
-	case API_REASON_SECRET_UNPARSABLE:
-		return !secret->readable;
-	case API_REASON_SECRET_NOT_ADOPTED:
-		return secret->readable && !ledger_is_ours(snapshot->ledger) &&
-		       !ledger_has_account(snapshot->ledger, KEY);
-	default:
-		return false;
-	}
-}
-
-static bool is_explained(const struct run *run, const struct object_thing *thing)
-{
-	const struct api_condition *conditions = thing->object->status.conditions;
-	enum api_reason reason = conditions[API_READY].reason;
-	size_t i;
-
-	/* Ready tells the first that fails; what only a person can heal may be behind it. */
-	if (is_secret_so(run, conditions[API_SECRET_READY].reason))
-		return true;
-	for (i = 0; i < thing->object->spec.domains_len; i++)
-		if (is_so(run, thing, reason, thing->object->spec.domains[i]))
-			return true;
-	return false;
-}
-
-/* Ready: every domain has its account, at the object's host, and status names it. */
-static void check_ready(struct run *run, const struct object_thing *thing)
-{
-	const struct api_registration *object = thing->object;
-	size_t i;
-
-	for (i = 0; i < object->spec.domains_len; i++) {
-		const char *domain = object->spec.domains[i];
-		const struct domain_facts *facts = world_facts(run, domain_number(domain));
-		const char *value = api_record_value(&object->status, domain);
-
-		if (!facts->entry || !facts->complete)
-			broken(run, "object-%s is Ready, and %s has no account", object->name,
-			       domain);
-		else if (!value || account_of(value) != facts->account)
-			broken(run, "%s is Ready, and status names another CNAME for %s",
-			       object->name, domain);
-		else if (facts->owner != thing->uid)
-			broken(run, "%s is Ready, and %s is another's", object->name, domain);
-		else if (facts->host && facts->host != 1 + host_number(object->spec.host))
-			broken(run, "%s is Ready, and %s has its account elsewhere", object->name,
-			       domain);
-	}
-}
-
-static void check_object(struct run *run, const struct object_thing *thing)
-{
-	const struct api_registration *object = thing->object;
-	const struct api_condition *ready = &object->status.conditions[API_READY];
-
-	if (object->deleting)
-		broken(run, "faults have stopped, and %s does not go", object->name);
-	else if (object->status.observed_generation != object->generation)
-		broken(run, "faults have stopped, and %s is not looked at", object->name);
-	else if (ready->status == API_TRUE && asks_for_rotation(object))
-		broken(run, "faults have stopped, and %s is not rotated", object->name);
-	else if (ready->status == API_TRUE)
-		check_ready(run, thing);
-	else if (!is_explained(run, thing))
-		broken(run,
-		       "faults have stopped, and %s is not Ready for no reason that stands: %s",
-		       object->name, api_reason_name(ready->reason));
-}
-
-void check_goal(struct run *run)
-{
-	size_t n;
-
-	for (n = 0; n < NAMES; n++)
-		if (run->w.live[n].id)
-			check_object(run, store_get_object(run->store, run->w.live[n].id));
 }

@@ -6,10 +6,11 @@
  * `make explore`: the shipping plan, its folds, the document edits, the status patches and the
  * meaning of /register's answers, driven through every order of steps and faults up to a bound.
  *
- * What is real: pkg/plan, pkg/ledger, pkg/api, pkg/acmedns and pkg/controller/snapshot.c, linked
- * as they ship. What is modelled: an API server (world.c: versions, conflicts, merge patches), an
- * acme-dns server that counts (world.c), users (user.c), time and leases (steps.c), and the glue of
- * the controller that sends and folds (process.c, act.c and channel.c).
+ * What is real: pkg/plan, pkg/ledger, pkg/api, pkg/auth, pkg/acmedns and
+ * pkg/controller/snapshot.c, linked as they ship. What is modelled: an API server (world.c:
+ * versions, conflicts, merge patches), an acme-dns server that counts (world.c), users (user.c),
+ * time and leases (steps.c), and the glue of the controller that sends and folds (process.c, act.c,
+ * reference.c, channel.c).
  *
  * A state is one struct world: numbers only. Everything large, from a Secret to a plan_memory, is
  * kept once in a pool, and its number stands for it; so a state is compared and hashed as bytes.
@@ -33,12 +34,12 @@
 #include "base/mem.h"
 #include "controller/controller_impl.h"
 #include "plan/plan.h"
+#include "store.h"
 
 #define NAMES	  2
 #define SEATS	  4
 #define PROCESSES 2
 #define POSTS	  4
-#define DOMAINS	  3	/* a.test, b.test, c.test */
 #define CHANNEL	  SEATS /* in a step: the Secret's request, not one of a seat */
 
 #define NOW	    INT64_C(1000000000) /* what a view shows, always */
@@ -65,6 +66,7 @@ enum request_kind {
 	REQUEST_OWNER,	   /* GET another object */
 	REQUEST_SELF,	   /* GET the object itself */
 	REQUEST_FINALIZER, /* patch an object's finalizers */
+	REQUEST_REFERENCE, /* GET what the spec refers to */
 };
 
 enum answer {
@@ -82,13 +84,28 @@ struct request {
 	uint32_t body; /* WRITE, PATCH: in the pool of bodies */
 	uint32_t rv;   /* WRITE, PATCH: of what it was made from; 0: a Secret to be created */
 	uint32_t by;   /* given up: whose it was */
-	uint32_t name; /* PATCH, FINALIZER, OWNER, SELF */
+	uint32_t name; /* PATCH, FINALIZER, OWNER, SELF; REFERENCE: enum referred */
 	uint32_t uid;  /* OWNER, SELF: who is asked for */
 	uint32_t old;  /* OWNER: an object has changed since it was sent */
 	uint32_t generation, ready_changed, visits; /* PATCH: for the fold */
 	uint32_t fresh;				    /* of the channel: seats whose pass it serves */
 	int32_t sent_ms;
 	struct version got;
+};
+
+/* What the specs refer to: a Secret with a login, a ConfigMap with a CA. */
+enum referred { REFERRED_LOGIN, REFERRED_CA, REFERRED };
+enum referred_state {
+	REFERRED_ABSENT,
+	REFERRED_GOOD,	/* for one.test */
+	REFERRED_OTHER, /* for two.test */
+};
+
+struct references {
+	uint32_t generation; /* 0: nothing is read */
+	uint32_t complete;
+	uint32_t read[REFERRED]; /* 1 + the state that was read; 0: not yet */
+	int32_t age_ms;		 /* since reading began */
 };
 
 /* What a process keeps of one object, by uid: the controller's record. */
@@ -103,6 +120,7 @@ struct seat {
 	uint32_t proven; /* the generation that a status patch of this process has proven */
 	uint32_t queued, again, waits_slot;
 	int32_t wake_ms;
+	struct references references;
 	struct request request;
 };
 
@@ -113,6 +131,7 @@ struct process {
 	uint32_t believes; /* that the lease is its own */
 	uint32_t draining;
 	uint32_t jumped; /* its clock is not to be trusted */
+	uint32_t frozen; /* it has stood still */
 	uint32_t hosts;	 /* bits: resolved */
 	uint32_t known, fresh, seen, seen_rv;
 	uint32_t piecewise, has_losers;
@@ -153,125 +172,27 @@ struct world {
 	struct version live[NAMES], older[NAMES];
 	struct version secret;
 	uint32_t older_secret; /* what a backup holds */
-	struct request late;   /* given up by its sender, still on its way */
+	uint32_t first_secret; /* another one */
+	uint32_t sound_secret; /* before it was spoiled */
+	uint32_t referred[REFERRED];
+	struct request late; /* given up by its sender, still on its way */
 	struct process processes[PROCESSES];
 	struct post posts[POSTS];
 	uint32_t accounts;		   /* made so far */
 	uint32_t at_two;		   /* bits: made at the second host */
 	uint32_t durable;		   /* bits: was in the Secret */
 	uint32_t made[DOMAINS];		   /* for the account rule */
+	uint32_t made_for[DOMAINS];	   /* bits: accounts */
 	uint32_t reset;			   /* somebody else wrote our document */
 	uint32_t rotations;		   /* asked for so far */
+	uint32_t days;			   /* that have passed */
+	uint32_t lost_uid;		   /* object 0 when an entry was removed that day */
 	uint32_t excused[DOMAINS];	   /* by users who rotate, or took something away */
 	uint32_t claimed, posted, refused; /* bits: nonces */
 	uint32_t learned;		   /* those whose account came to its process */
 	int32_t claim_ms[NONCES];	   /* since it was first in the Secret */
 	int32_t lost_ms[DOMAINS];	   /* since its entry vanished; the grace at most */
 };
-
-/* ---- pools: what is large, once ---- */
-
-struct item {
-	void *bytes;
-	size_t len;
-	uint32_t id;
-	void *thing; /* what was made of the bytes */
-	UT_hash_handle hh;
-};
-
-struct pool {
-	struct item *by_bytes;
-	struct item **items;
-	uint32_t len, room;
-};
-
-/* The number of these bytes, from 1. */
-uint32_t pool_put(struct pool *pool, const void *bytes, size_t len);
-struct item *pool_item(const struct pool *pool, uint32_t id);
-void pool_done(struct pool *pool, void (*free_thing)(void *thing));
-
-struct object_thing {
-	json_t *json;
-	struct api_registration *object; /* resourceVersion ANY_RV */
-	uint32_t uid;
-};
-
-/* What matters of a domain in a Secret. */
-struct domain_facts {
-	uint32_t entry; /* its text in the pool of texts; 0 = none */
-	uint32_t account;
-	uint32_t host;	/* 1 or 2; 0: not said */
-	uint32_t by;	/* the nonce of the claim that it was made by, as below */
-	uint32_t nonce; /* 1 + its number; 0 = no claim */
-	uint32_t origin, owner, uncertain;
-	uint32_t next;	  /* the account that waits for its turn */
-	uint32_t next_by; /* as by */
-	uint32_t retired; /* bits: accounts that are whole */
-	bool complete;
-};
-
-struct secret_thing {
-	json_t *json;
-	struct snapshot snapshot; /* resourceVersion ANY_RV */
-	struct domain_facts domains[DOMAINS];
-	uint32_t foreign;  /* all that is not ours, as a text */
-	uint32_t accounts; /* bits: the entries' accounts, and those that wait */
-	bool readable;
-};
-
-/* A request's body, as the shipping code made it. */
-struct body_thing {
-	json_t *json;
-	bool guarded; /* carries the resourceVersion that it was made from */
-	bool create;
-	uint32_t accounts; /* PATCH: those whose CNAME it names */
-	bool unknown;	   /* PATCH: it names one that no server made */
-	bool ready;	   /* PATCH: Ready is True */
-};
-
-struct memory_facts {
-	uint32_t in_hand;		    /* bits: accounts */
-	uint32_t held, unfinished, claimed; /* claimed: bits, domains CLAIMED */
-	bool resting, asked_owner, has_account;
-};
-
-struct edit_facts {
-	uint32_t claims;
-	uint32_t claimed;   /* bits: domains */
-	uint32_t discarded; /* bits: works */
-};
-
-#define ANY_RV "7"
-
-struct store {
-	struct pool texts, objects, secrets, bodies, memories, edits, memo;
-};
-
-void store_done(struct store *store);
-/* Takes the reference; resourceVersion is no part of it. */
-uint32_t store_object(struct store *store, json_t *json);
-uint32_t store_secret(struct store *store, json_t *json);
-uint32_t store_body(struct store *store, json_t *json);
-uint32_t store_text(struct store *store, const json_t *json);
-uint32_t store_memory(struct store *store, const struct plan_memory *memory);
-uint32_t store_edit(struct store *store, const struct plan_edit *edit);
-const struct object_thing *store_get_object(const struct store *store, uint32_t id);
-/* 0 is a Secret, too: an absent one. */
-struct secret_thing *store_get_secret(struct store *store, uint32_t id);
-const struct body_thing *store_get_body(const struct store *store, uint32_t id);
-const struct memory_facts *store_memory_facts(const struct store *store, uint32_t id);
-const struct edit_facts *store_edit_facts(const struct store *store, uint32_t id);
-/* id 0: a blank memory. */
-void store_load_memory(const struct store *store, uint32_t id, struct plan_memory *ret);
-void store_load_edit(const struct store *store, uint32_t id, struct plan_edit *ret);
-
-#define MEMO_RESULTS 8
-/* The results that are remembered for this question; *ret_new: there are none yet. */
-uint32_t *store_memo(struct store *store, const uint32_t *key, size_t len, bool *ret_new);
-
-/* The account or uid that a text ends with. */
-uint32_t number_in(const char *text, int base);
-uint32_t account_of(const char *fulldomain); /* 0 = no server of ours made it */
 
 /* ---- scenarios ---- */
 
@@ -280,25 +201,38 @@ enum act {
 	ACT_FIRST_SPEC,	 /* object 0 gets spec 0 again */
 	ACT_OTHER_SPEC,	 /* object 0 gets spec 1 */
 	ACT_SECOND_SPEC, /* object 1 gets spec 3 */
+	ACT_SUSPEND,	 /* object 0 */
+	ACT_RESUME,
 	ACT_DELETE_OBJECT,
 	ACT_DELETE_OTHER,
 	ACT_RECREATE_OBJECT, /* under the same name, at once */
 	ACT_MAKE_OTHER,
+	ACT_ROTATE,   /* object 0 gets a new value of the annotation */
+	ACT_CALL_OFF, /* and loses it */
 	ACT_DELETE_SECRET,
-	ACT_RESTORE,  /* a backup: the Secret of yesterday, objects without status */
-	ACT_PUT_BACK, /* somebody applies the Secret of yesterday */
+	ACT_RESTORE,	   /* a backup: the Secret of yesterday, objects without status */
+	ACT_RESTORE_FIRST, /* one from before the story begins */
+	ACT_PUT_BACK,	   /* somebody applies the Secret of yesterday */
 	ACT_REMOVE_ENTRY,
+	ACT_DAY, /* nobody does anything for so long */
 	ACT_ADD_FOREIGN,
 	ACT_ADD_ENTRY,
 	ACT_LOCK, /* the Secret becomes immutable: deleted and made anew with the same contents */
 	ACT_UNLOCK,
-	ACT_ROTATE,   /* object 0 gets a new value of the annotation */
-	ACT_CALL_OFF, /* and loses it */
+	ACT_SPOIL, /* it cannot be read any more */
+	ACT_MEND,
+	ACT_SAME_SERVER,  /* the Secret's annotation, for specs at one.test and two.test */
+	ACT_OTHER_SERVER, /* for another one */
+	ACT_LOGIN,	  /* what spec.registrationAuth refers to is there */
+	ACT_LOGIN_ELSEWHERE,
+	ACT_NO_LOGIN,
+	ACT_CA, /* the same of spec.caBundleRef */
+	ACT_NO_CA,
 	ACTS,
 };
 
 #define SPECS	  4
-#define ACTS_MOST 6
+#define ACTS_MOST 8
 
 struct scenario {
 	const char *name;
@@ -361,10 +295,20 @@ void check_patch(struct run *run, const struct request *request);
 /* A patch of the object's finalizers is about to be sent. */
 void check_let_go(struct run *run, size_t process, size_t seat);
 void check_post(struct run *run, size_t process, size_t seat, const struct plan_work *work);
+/* A claim comes after the status patch of its generation, by a leader. */
+void check_claims(struct run *run, size_t p, size_t s);
 void check_accounts(struct run *run);
+/* The Secret says that accounts at this host (1 or 2) are at spec.host, too. */
+bool is_same_server(const struct secret_thing *secret, uint32_t host,
+		    const struct api_registration *object);
+/* A value of the annotation that is not done yet. */
+bool asks_for_rotation(const struct api_registration *object);
 /* Accounts in hand that a fold has let go. */
 void check_hand(struct run *run, const struct seat *seat, uint32_t lost, bool discarded);
-/* The end: what status says is true, and the best that can be. */
+
+/* ---- goal.c: what must be so at the end ---- */
+
+/* What status says is true, and the best that can be. */
 void check_goal(struct run *run);
 
 /* ---- fold.c: plan and its folds, remembered ---- */
@@ -388,7 +332,8 @@ enum fold {
 	FOLD_EXPIRED,	  /* work */
 	FOLD_OWNER,	  /* uid, object */
 	FOLD_OWNER_STALE,
-	FOLD_SELF, /* gone */
+	FOLD_SELF,	 /* gone */
+	FOLD_REFERENCES, /* whether there is a problem, its kind, its message in the texts */
 	FOLD_EVENT,
 	FOLD_LEFTOVER,
 	FOLD_TIME,	    /* ms */
@@ -422,7 +367,7 @@ enum served {
 
 bool served_makes(enum served how);
 
-/* ---- process.c, act.c, channel.c: the controller's glue ---- */
+/* ---- process.c, act.c, reference.c, channel.c: the controller's glue ---- */
 
 void process_start(struct run *run, size_t p); /* with an empty memory and the cache as it is */
 void process_lead(struct run *run, size_t p);
@@ -444,6 +389,13 @@ void seat_act(struct run *run, size_t p, size_t s, const struct decision *decisi
 void process_answer(struct run *run, size_t p, size_t s); /* s: a seat, or CHANNEL */
 void process_end_post(struct run *run, struct post *post);
 
+void seat_failed(struct run *run, size_t p, size_t s); /* tries again after a pause */
+
+void seat_read_references(struct run *run, size_t p, size_t s);
+void seat_answer_reference(struct run *run, size_t p, size_t s, const struct request *request);
+bool seat_has_references(const struct seat *seat, const struct api_registration *object);
+void seat_pass_reference_time(struct seat *seat, int32_t ms);
+
 void channel_edit_seat(struct run *run, size_t p, size_t s, uint32_t claims);
 void channel_run(struct run *run, size_t p);
 void channel_answer(struct run *run, size_t p);
@@ -452,12 +404,26 @@ void channel_forget(struct run *run, size_t p); /* after a pause */
 void channel_rest_seat(struct run *run, size_t p);
 void channel_wake_owners(struct run *run, size_t p);
 
-/* ---- user.c ---- */
+/* ---- user.c, user_objects.c, user_secrets.c ---- */
+
+struct user_row {
+	const char *name;
+	bool (*can)(const struct run *run, int arg);
+	void (*act)(struct run *run, int arg);
+	int arg;
+};
+
+/* Each act is in one of them. */
+extern const struct user_row object_acts[ACTS], secret_acts[ACTS];
 
 bool user_can(const struct run *run, enum act act);
 void user_act(struct run *run, enum act act);
-const char *user_act_name(enum act act);
 void user_begin(struct run *run);
+void user_make(struct run *run, int spec);
+void user_make_secret(struct run *run, const char *text);
+void user_restore_objects(struct run *run);
+/* ' stands for " in the scenarios' texts. */
+json_t *user_parse(const char *text);
 
 /* ---- steps.c ---- */
 
@@ -475,6 +441,7 @@ enum step_kind {
 	STEP_LONG_TIME,
 	STEP_JUMP,
 	STEP_FREEZE,
+	STEP_PAUSE,
 	STEP_RESYNC,
 	STEP_USER,
 };
@@ -492,8 +459,19 @@ size_t steps_list(const struct run *run, struct step steps[STEPS_MOST]);
 void steps_apply(struct run *run, const struct step *step);
 /* Until the next thing that is due; INT32_MAX = nothing is. */
 int32_t steps_next_ms(const struct run *run);
-/* For all, or with the clock of one process standing still (PROCESSES: none does). */
-void steps_pass_time(struct run *run, int32_t ms, size_t frozen);
+
+/* One process does nothing meanwhile. */
+struct absence {
+	size_t process;
+	enum {
+		ABSENCE_NONE,
+		ABSENCE_FROZEN,	 /* its clock stands still, too */
+		ABSENCE_STOPPED, /* what has come by then is looked at before anything times out */
+	} what;
+};
+
+/* absence NULL: all do what they do. */
+void steps_pass_time(struct run *run, int32_t ms, const struct absence *absence);
 void steps_pass_process_time(struct run *run, size_t p, int32_t ms);
 void steps_notice(struct run *run, size_t p); /* that it does not lead any more */
 struct request *steps_request(struct world *w, size_t p, size_t s);

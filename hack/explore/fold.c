@@ -12,12 +12,15 @@
 /* Later than anything that still compares with the clock (PLAN_OWNER_MS is a minute). */
 #define LONG_AGO_MS INT64_C(600000)
 
+/* Two to the power of that in seconds: more than the longest pause. */
+#define REFERENCE_TIMES 6
+
 enum question { ASK_PLAN = 1, ASK_EDIT, ASK_FOLD };
 
 /* All of a view, as numbers. */
 struct sight {
-	uint32_t memory, object, known, secret, fresh, leading, host_ok, slots;
-	uint32_t process, incarnation, nonces;
+	uint32_t memory, object, known, secret, fresh, leading, host_ok, slots, references;
+	uint32_t process, incarnation, nonces, days;
 };
 
 #define SIGHT_LEN (sizeof(struct sight) / sizeof(uint32_t))
@@ -68,9 +71,11 @@ static struct sight look(const struct run *run, size_t p, size_t s)
 		.leading = process->believes && !process->draining,
 		.host_ok = object && process->hosts >> host_number(object->spec.host) & 1,
 		.slots = slots_of(run, p, s),
+		.references = seat_has_references(seat, object),
 		.process = (uint32_t)p,
 		.incarnation = process->incarnation,
 		.nonces = process->nonces,
+		.days = run->w.days,
 	};
 }
 
@@ -88,6 +93,7 @@ static void show_secret(struct store *store, const struct sight *sight, struct p
 	ret->opaque = thing->snapshot.opaque;
 	ret->immutable = thing->snapshot.immutable;
 	ret->adopt = thing->snapshot.adopt;
+	ret->same_server = thing->snapshot.same_server;
 	ret->ledger = thing->readable ? thing->snapshot.ledger : NULL;
 	ret->unparsable = thing->readable ? NULL : "it cannot be read";
 }
@@ -106,9 +112,10 @@ static void show(struct store *store, const struct sight *sight, char holder[PLA
 		.host = {.state = sight->host_ok ? PLAN_HOST_OK : PLAN_HOST_UNRESOLVED,
 			 .message = "",
 			 .slots = sight->slots},
+		.references = sight->references ? PLAN_REFERENCES_OK : PLAN_REFERENCES_UNREAD,
 		.now_ms = NOW,
 		.register_timeout_ms = TIMEOUT_MS,
-		.wall_s = WALL_S,
+		.wall_s = WALL_S + sight->days * INT64_C(86400),
 		.lost_account_grace_ms = GRACE_MS,
 	};
 	for (i = 0; i < PLAN_WORKS; i++)
@@ -380,6 +387,20 @@ static void fold_owner(struct store *store, struct plan_memory *memory,
 				args->b ? store_get_object(store, args->b)->object : NULL);
 }
 
+static void fold_references(struct store *store, struct plan_memory *memory,
+			    const struct plan_view *view, const struct fold_args *args)
+{
+	struct err problem;
+
+	if (args->a)
+		(void)err_set(&problem, (enum err_kind)args->b, 0, "%s",
+			      (const char *)pool_item(&store->texts, args->c)->bytes);
+	plan_fold_references(memory, view, args->a ? &problem : NULL);
+	/* It is looked for every minute: from here on no pause is longer than the one before. */
+	if (memory->claim.times > REFERENCE_TIMES)
+		memory->claim.times = REFERENCE_TIMES;
+}
+
 static void do_fold(struct store *store, struct plan_memory *memory, const struct plan_view *view,
 		    const struct fold_args *args)
 {
@@ -416,6 +437,9 @@ static void do_fold(struct store *store, struct plan_memory *memory, const struc
 		break;
 	case FOLD_SELF:
 		(void)plan_fold_self(memory, args->a);
+		break;
+	case FOLD_REFERENCES:
+		fold_references(store, memory, view, args);
 		break;
 	case FOLD_EVENT:
 		plan_fold_event(memory);

@@ -15,6 +15,8 @@
 struct totals {
 	uint64_t states, steps, ms;
 	uint32_t depth;
+	struct buf *whole; /* the scenarios of which nothing is left */
+	unsigned int whole_len, len;
 	char broken[240];
 };
 
@@ -53,13 +55,18 @@ static bool explore(const struct scenario *scenario, uint32_t most, struct total
 	totals->ms += (uint64_t)result.ms;
 	if (result.depth > totals->depth)
 		totals->depth = result.depth;
+	totals->len++;
+	totals->whole_len += result.complete;
+	if (result.complete)
+		(void)buf_addf(totals->whole, " %s", scenario->name);
 	memcpy(totals->broken, result.broken, sizeof(totals->broken));
 	return well;
 }
 
 int main(int argc, char **argv)
 {
-	struct totals totals = {0};
+	CLEANUP(buf_donep) struct buf whole = BUF_INIT(4096);
+	struct totals totals = {.whole = &whole};
 	uint32_t most = MOST;
 	int first = 1;
 	size_t i;
@@ -79,6 +86,8 @@ int main(int argc, char **argv)
 			return 1;
 		}
 	}
+	printf("explore: %u of %u scenarios were explored to their bounds:%s\n", totals.whole_len,
+	       totals.len, buf_str(&whole));
 	printf("explore: nothing found in %llu distinct states (%llu steps, depth up to %u) "
 	       "in %.1f s\n",
 	       (unsigned long long)totals.states, (unsigned long long)totals.steps, totals.depth,

@@ -171,6 +171,7 @@ void process_start(struct run *run, size_t p)
 		.incarnation = process->incarnation + 1,
 		.nonces = process->nonces,
 		.jumped = process->jumped, /* the clock is the machine's */
+		.frozen = process->frozen,
 	};
 
 	memcpy(next.cache, process->cache, sizeof(next.cache));
@@ -341,6 +342,7 @@ static void pass_seat_time(struct run *run, size_t p, size_t s, int32_t ms)
 	struct seat *seat = &process->seats[s];
 
 	fold(run, p, s, FOLD_TIME, (uint32_t)ms);
+	seat_pass_reference_time(seat, ms);
 	if (seat->again)
 		seat->queued = 1;
 	if (!seat->wake_ms)

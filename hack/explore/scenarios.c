@@ -16,6 +16,12 @@
 	"{'host':'https://one.test','accountSecretRef':{'name':'s','key':'" KEY                    \
 	"'},'domains':[" domains "],'accountPolicy':'PerDomain','deletionPolicy':'Delete'}"
 
+#define REFERRING(domains)                                                                         \
+	"{'host':'https://one.test','accountSecretRef':{'name':'s','key':'" KEY                    \
+	"'},'domains':[" domains "],'accountPolicy':'PerDomain',"                                  \
+	"'registrationAuth':{'basic':{'secretRef':{'name':'login'}}},"                             \
+	"'caBundleRef':{'kind':'ConfigMap','name':'ca','key':'ca.crt'}}"
+
 #define OPAQUE(data) "{'type':'Opaque','metadata':{'annotations':{}},'data':{" data "}}"
 
 /* Made by hand: in the order and the letters of Go's decoder, one entry of another domain, one key
@@ -39,6 +45,19 @@
 	"'server_url':'https://one.test'}},'" LEDGER_OWN_KEY                                       \
 	"':{'version':1,'created':true,'owners':{'uid-1':'object-0'},'keys':{'" KEY                \
 	"':{'a.test':{'owner':'uid-1','host':'https://one.test','origin':'registered'}}}}"
+
+/* The same of a set of two. */
+#define OF_A_SET                                                                                   \
+	"{'fulldomain':'20000000-0000-4000-8000-000000000025.one.test','subdomain':'s',"           \
+	"'username':'u','password':'p','allowfrom':[],'server_url':'https://one.test'}"
+#define RECORD_OF_A_SET "{'owner':'uid-1','host':'https://one.test','origin':'registered'}"
+#define REGISTERED_SET                                                                             \
+	"'" KEY "':{'a.test':" OF_A_SET ",'b.test':" OF_A_SET "},'" LEDGER_OWN_KEY                 \
+	"':{'version':1,'created':true,'owners':{'uid-1':'object-0'},'keys':{'" KEY                \
+	"':{'a.test':" RECORD_OF_A_SET ",'b.test':" RECORD_OF_A_SET "}}}"
+
+/* Made by hand, and it says where. */
+#define HAND_MADE_AT_ONE "'" KEY "':{'a.test':" OF_A_SET "}"
 
 const struct scenario scenarios[] = {
 	{
@@ -197,6 +216,89 @@ const struct scenario scenarios[] = {
 		.slots = 4,
 		.left = {1, 1, 2, 2, 0, 0, 2},
 		.acts = {ACT_RESTORE, ACT_OTHER_SPEC, ACT_MAKE_OTHER, ACT_DELETE_OBJECT},
+	},
+	{
+		.name = "restore-rotated",
+		.what = "backups are restored around a rotation, new ones and an old one",
+		.specs = {SPEC("'a.test'"), SPEC_AT("two", "'a.test'"), "{}", "{}"},
+		.secret = OPAQUE(REGISTERED),
+		.slots = 4,
+		.left = {0, 1, 2, 3, 0, 0, 3},
+		.acts = {ACT_ROTATE, ACT_RESTORE, ACT_RESTORE_FIRST, ACT_OTHER_SPEC},
+	},
+	{
+		.name = "same-server",
+		.what = "spec.host changes, and the Secret says that it is the same server, or not",
+		.specs = {SPEC("'a.test'"), SPEC_AT("two", "'a.test'"), "{}", "{}"},
+		.secret = OPAQUE(REGISTERED),
+		.slots = 4,
+		.left = {1, 1, 1, 3, 0, 0, 3},
+		.acts = {ACT_OTHER_SPEC, ACT_FIRST_SPEC, ACT_SAME_SERVER, ACT_OTHER_SERVER,
+			 ACT_ROTATE},
+	},
+	{
+		.name = "same-server-adopted",
+		.what = "the same of an account made by hand",
+		.specs = {SPEC_AT("two", "'a.test'"), SPEC("'a.test'"), "{}", "{}"},
+		.secret = OPAQUE(HAND_MADE_AT_ONE),
+		.slots = 4,
+		.left = {1, 1, 1, 2, 0, 0, 2},
+		.acts = {ACT_OTHER_SPEC, ACT_SAME_SERVER, ACT_OTHER_SERVER, ACT_ROTATE},
+	},
+	{
+		.name = "suspension",
+		.what = "an object is suspended, edited, deleted and let go on at any time",
+		.specs = {SPEC("'a.test'"), SPEC("'a.test','b.test'"), "{}", "{}"},
+		.slots = 4,
+		.left = {1, 1, 1, 3, 0, 0, 3},
+		.acts = {ACT_SUSPEND, ACT_RESUME, ACT_OTHER_SPEC, ACT_DELETE_OBJECT},
+	},
+	{
+		.name = "references",
+		.what = "a login and a CA are there, are not there, or are for another host",
+		.specs = {REFERRING("'a.test'"), REFERRING("'a.test','b.test'"), "{}", "{}"},
+		.denies = true,
+		.slots = 4,
+		.left = {0, 1, 2, 3, 0, 0, 4},
+		.acts = {ACT_LOGIN, ACT_LOGIN_ELSEWHERE, ACT_NO_LOGIN, ACT_CA, ACT_NO_CA,
+			 ACT_OTHER_SPEC},
+	},
+	{
+		.name = "shared-rotation",
+		.what = "a set is rotated while domains come to it and go",
+		.specs = {SHARED("'a.test','b.test'"), SHARED("'a.test','b.test','c.test'"), "{}",
+			  "{}"},
+		.secret = OPAQUE(REGISTERED_SET),
+		.shared = true,
+		.slots = 4,
+		.left = {1, 1, 1, 3, 0, 0, 3},
+		.acts = {ACT_ROTATE, ACT_CALL_OFF, ACT_OTHER_SPEC, ACT_FIRST_SPEC},
+	},
+	{
+		.name = "spoiled",
+		.what = "the Secret cannot be read or written for a while",
+		.specs = {SPEC("'a.test'"), SPEC("'a.test','b.test'"), "{}", "{}"},
+		.slots = 4,
+		.left = {1, 1, 2, 3, 0, 0, 3},
+		.acts = {ACT_SPOIL, ACT_MEND, ACT_LOCK, ACT_UNLOCK, ACT_OTHER_SPEC},
+	},
+	{
+		.name = "contested",
+		.what = "an account vanishes again and again within a day",
+		.specs = {SPEC("'a.test'"), SPEC("'a.test'"), "{}", "{}"},
+		.secret = OPAQUE(REGISTERED),
+		.slots = 4,
+		.left = {0, 0, 4, 2, 0, 0, 2},
+		.acts = {ACT_REMOVE_ENTRY},
+	},
+	{
+		.name = "lost-for-a-day",
+		.what = "an account vanishes, and is made again a day later, or rotated",
+		.specs = {SPEC("'a.test'"), SPEC("'a.test'"), "{}", "{}"},
+		.secret = OPAQUE(REGISTERED),
+		.slots = 4,
+		.left = {0, 0, 2, 3, 0, 0, 3},
+		.acts = {ACT_REMOVE_ENTRY, ACT_DAY, ACT_ROTATE},
 	},
 };
 

@@ -124,7 +124,7 @@ static void look_again(struct run *run)
 	size_t p;
 
 	tell(run, "hours pass; the Secret is looked at again");
-	steps_pass_time(run, HOURS_MS, PROCESSES);
+	steps_pass_time(run, HOURS_MS, NULL);
 	for (p = 0; p < PROCESSES; p++)
 		if (run->w.processes[p].believes)
 			channel_resync(run, p);
@@ -136,7 +136,7 @@ static void let_time_pass(struct run *run)
 	int32_t ms = steps_next_ms(run);
 
 	tell(run, "%d ms pass", ms);
-	steps_pass_time(run, ms, PROCESSES);
+	steps_pass_time(run, ms, NULL);
 	steps_finish(run);
 }
 

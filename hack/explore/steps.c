@@ -69,7 +69,8 @@ static bool may_meet(const struct list *list, const struct request *request, enu
 	case FATE_LATE:
 		return writes && list->run->w.late.kind == REQUEST_NONE;
 	case FATE_DENIED:
-		return request->kind == REQUEST_WRITE && list->run->scenario->denies;
+		return (request->kind == REQUEST_WRITE || request->kind == REQUEST_REFERENCE) &&
+		       list->run->scenario->denies;
 	case FATE_GOOD:
 	case FATE_FAILS:
 	case FATES:
@@ -134,14 +135,14 @@ static void list_deliveries(struct list *list, size_t p)
 	size_t n;
 
 	for (n = 0; n < NAMES; n++) {
-		uint32_t rv = w->processes[p].cache[n].rv;
+		const struct version *cached = &w->processes[p].cache[n];
 
-		if (has(list, BUDGET_FAULT) && w->processes[p].cache[n].id && w->processes[p].leads)
+		if (has(list, BUDGET_FAULT) && cached->id && w->processes[p].leads)
 			add(list, STEP_DELIVER, p, n, 2);
-		if (rv == w->live[n].rv)
+		if (cached->rv == w->live[n].rv && cached->id == w->live[n].id)
 			continue;
 		add(list, STEP_DELIVER, p, n, 0);
-		if (w->older[n].rv > rv)
+		if (w->older[n].rv > cached->rv)
 			add(list, STEP_DELIVER, p, n, 1);
 	}
 }
@@ -180,6 +181,7 @@ static void list_process(struct list *list, size_t p)
 	if (has(list, BUDGET_CLOCK) && process->leads) {
 		add(list, STEP_JUMP, p, 0, 0);
 		add(list, STEP_FREEZE, p, 0, 0);
+		add(list, STEP_PAUSE, p, 0, 0);
 	}
 	if (has(list, BUDGET_TIME) && process->believes && process->request.kind == REQUEST_NONE &&
 	    process->seen)
@@ -219,6 +221,7 @@ const char *steps_request_name(const struct request *request)
 		[REQUEST_OWNER] = "GET of an owner",
 		[REQUEST_SELF] = "GET of its object",
 		[REQUEST_FINALIZER] = "patch of the finalizers",
+		[REQUEST_REFERENCE] = "GET of what the spec refers to",
 	};
 
 	return names[request->kind];
@@ -378,13 +381,20 @@ static void deliver(struct run *run, const struct step *step)
 {
 	struct version version = step->b ? run->w.older[step->a] : run->w.live[step->a];
 
+	/* Lists ask for the newest: what a process has seen never goes back. */
 	if (step->b == 2)
-		version = (struct version){0};
+		version = (struct version){.rv = run->w.processes[step->p].cache[step->a].rv};
 	tell(run, "process %u: %s %sobject-%u%s", step->p,
-	     step->b == 2 ? "a list from a server that is behind has" : "the watch brings",
+	     step->b == 2 ? "a list that is not true has" : "the watch brings",
 	     version.id ? "" : "no ", step->a, step->b == 1 ? " as it was before" : "");
 	process_deliver(run, step->p, step->a, &version);
 }
+
+static const char *const absences[] = {
+	[ABSENCE_NONE] = "",
+	[ABSENCE_FROZEN] = ", but not for the process whose machine is paused",
+	[ABSENCE_STOPPED] = ", and the process that is stopped meanwhile wakes up",
+};
 
 /* ---- a step ---- */
 
@@ -397,8 +407,8 @@ static void spend(struct run *run, const struct step *step)
 		[STEP_CRASH] = BUDGET_CRASH,	[STEP_TAKE_LEASE] = BUDGET_LEASE,
 		[STEP_NOTICE] = BUDGETS,	[STEP_TIME] = BUDGET_TIME,
 		[STEP_LONG_TIME] = BUDGET_TIME, [STEP_JUMP] = BUDGET_CLOCK,
-		[STEP_FREEZE] = BUDGET_CLOCK,	[STEP_RESYNC] = BUDGET_TIME,
-		[STEP_USER] = BUDGET_USER,
+		[STEP_FREEZE] = BUDGET_CLOCK,	[STEP_PAUSE] = BUDGET_CLOCK,
+		[STEP_RESYNC] = BUDGET_TIME,	[STEP_USER] = BUDGET_USER,
 	};
 	bool faulty = (step->kind == STEP_DELIVER && step->b == 2) ||
 		      (step->kind == STEP_SERVE && step->b != FATE_GOOD) ||
@@ -417,10 +427,16 @@ static void spend(struct run *run, const struct step *step)
 static void pass_some_time(struct run *run, const struct step *step)
 {
 	int32_t ms = step->kind == STEP_TIME ? steps_next_ms(run) : LONG_MS;
+	struct absence absence = {.process = step->p};
 
-	tell(run, "%d ms pass%s", ms,
-	     step->kind == STEP_FREEZE ? ", but not for the process whose machine is paused" : "");
-	steps_pass_time(run, ms, step->kind == STEP_FREEZE ? step->p : PROCESSES);
+	if (step->kind == STEP_FREEZE) {
+		absence.what = ABSENCE_FROZEN;
+		run->w.processes[step->p].frozen = 1;
+	} else if (step->kind == STEP_PAUSE) {
+		absence.what = ABSENCE_STOPPED;
+	}
+	tell(run, "%d ms pass%s", ms, absences[absence.what]);
+	steps_pass_time(run, ms, &absence);
 }
 
 static void happen(struct run *run, const struct step *step)
@@ -456,6 +472,7 @@ static void happen(struct run *run, const struct step *step)
 	case STEP_TIME:
 	case STEP_LONG_TIME:
 	case STEP_FREEZE:
+	case STEP_PAUSE:
 		pass_some_time(run, step);
 		break;
 	case STEP_JUMP:

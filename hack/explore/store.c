@@ -212,8 +212,11 @@ static void look_at_secret(struct store *store, struct secret_thing *thing)
 
 		if (thing->readable)
 			look_at_domain(thing, i);
-		if (entry)
-			thing->domains[i].entry = store_text(store, entry);
+		if (!entry)
+			continue;
+		thing->domains[i].entry = store_text(store, entry);
+		(void)json_object_del(entry, "server_url");
+		thing->domains[i].rest = store_text(store, entry);
 	}
 	thing->foreign = foreign_text(store, thing);
 }

@@ -73,20 +73,26 @@ void steps_notice(struct run *run, size_t p)
 	process_drain(run, p);
 }
 
-/* The lease and what drains end in so long a time, too. */
-void steps_pass_process_time(struct run *run, size_t p, int32_t ms)
+static void grow_older(struct run *run, size_t p, int32_t ms)
+{
+	size_t i;
+
+	process_pass_time(run, p, ms);
+	for (i = 0; i < POSTS; i++)
+		if (run->w.posts[i].state != POST_NONE && run->w.posts[i].process == p)
+			run->w.posts[i].age_ms += ms;
+}
+
+/* The lease and what drains end in a long time, too. */
+static void time_out(struct run *run, size_t p, int32_t ms)
 {
 	struct process *process = &run->w.processes[p];
 	size_t i;
 
-	process_pass_time(run, p, ms);
 	for (i = 0; i < POSTS; i++) {
 		struct post *post = &run->w.posts[i];
 
-		if (post->state == POST_NONE || post->process != p)
-			continue;
-		post->age_ms += ms;
-		if (post->age_ms >= TIMEOUT_MS)
+		if (post->state != POST_NONE && post->process == p && post->age_ms >= TIMEOUT_MS)
 			time_post_out(run, post);
 	}
 	if (ms >= REQUEST_MS)
@@ -99,24 +105,42 @@ void steps_pass_process_time(struct run *run, size_t p, int32_t ms)
 		steps_notice(run, p);
 }
 
-void steps_pass_time(struct run *run, int32_t ms, size_t frozen)
+void steps_pass_process_time(struct run *run, size_t p, int32_t ms)
 {
-	size_t p;
+	grow_older(run, p, ms);
+	time_out(run, p, ms);
+}
+
+static void pass_world_time(struct run *run, int32_t ms)
+{
+	struct world *w = &run->w;
 	size_t i;
 
 	for (i = 0; i < NONCES; i++) {
-		int64_t age_ms = (int64_t)run->w.claim_ms[i] + ms;
+		int64_t age_ms = (int64_t)w->claim_ms[i] + ms;
 
-		if (run->w.claimed >> i & 1)
-			run->w.claim_ms[i] = (int32_t)(age_ms < CLAIM_MS ? age_ms : CLAIM_MS);
+		if (w->claimed >> i & 1)
+			w->claim_ms[i] = (int32_t)(age_ms < CLAIM_MS ? age_ms : CLAIM_MS);
 	}
 	for (i = 0; i < DOMAINS; i++) {
-		int64_t age_ms = (int64_t)run->w.lost_ms[i] + ms;
+		int64_t age_ms = (int64_t)w->lost_ms[i] + ms;
 
 		if (!world_facts(run, (uint32_t)i)->entry)
-			run->w.lost_ms[i] = (int32_t)(age_ms < GRACE_MS ? age_ms : GRACE_MS);
+			w->lost_ms[i] = (int32_t)(age_ms < GRACE_MS ? age_ms : GRACE_MS);
 	}
-	for (p = 0; p < PROCESSES; p++)
-		if (p != frozen)
+}
+
+void steps_pass_time(struct run *run, int32_t ms, const struct absence *absence)
+{
+	size_t p;
+
+	pass_world_time(run, ms);
+	for (p = 0; p < PROCESSES; p++) {
+		bool absent = absence && absence->process == p;
+
+		if (!absent || absence->what == ABSENCE_NONE)
 			steps_pass_process_time(run, p, ms);
+		else if (absence->what == ABSENCE_STOPPED)
+			grow_older(run, p, ms);
+	}
 }

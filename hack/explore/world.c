@@ -214,7 +214,10 @@ enum answer world_get(const struct run *run, const struct request *request, stru
 {
 	const struct world *w = &run->w;
 
-	*ret_got = request->kind == REQUEST_READ ? w->secret : w->live[request->name];
+	if (request->kind == REQUEST_REFERENCE)
+		*ret_got = (struct version){.id = w->referred[request->name]};
+	else
+		*ret_got = request->kind == REQUEST_READ ? w->secret : w->live[request->name];
 	return ret_got->id ? ANSWER_OK : ANSWER_ABSENT;
 }
 
@@ -231,6 +234,7 @@ uint32_t world_register(struct run *run, const struct post *post)
 	w->accounts++;
 	w->at_two |= post->host << w->accounts;
 	w->made[post->domain]++;
+	w->made_for[post->domain] |= UINT32_C(1) << w->accounts;
 	tell(run, "  server: makes account %u for %s", w->accounts, domain_names[post->domain]);
 	return w->accounts;
 }
