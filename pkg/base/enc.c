@@ -39,22 +39,24 @@ char *enc_base64(const void *data, size_t len)
 /* 0..63, or -1 for a character outside the alphabet. */
 static int sextet(char c)
 {
-	const char *at = c ? strchr(alphabet, c) : NULL;
-
-	return at ? (int)(at - alphabet) : -1;
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == '+')
+		return 62;
+	return c == '/' ? 63 : -1;
 }
 
 struct decoder {
 	uint32_t bits;
 	size_t chars; /* without line breaks, with padding */
 	size_t pads;
-	struct buf out;
+	char *out;
+	size_t len;
 };
-
-static void decoder_done(struct decoder *d)
-{
-	buf_done(&d->out);
-}
 
 static int decode_char(struct decoder *d, char c)
 {
@@ -69,30 +71,37 @@ static int decode_char(struct decoder *d, char c)
 		return -1;
 	d->bits = d->bits << 6 | (uint32_t)value;
 	if (d->chars % 4 != 0)
-		(void)buf_addc(&d->out, (char)(d->bits >> (6 - 2 * (d->chars % 4)) & 0xff));
+		d->out[d->len++] = (char)(d->bits >> (6 - 2 * (d->chars % 4)) & 0xff);
 	d->chars++;
 	return 0;
 }
 
-char *enc_unbase64(const char *text, size_t len, size_t *ret_len, struct err *err)
+static int decode(struct decoder *d, const char *text, size_t len, struct err *err)
 {
-	CLEANUP(decoder_done) struct decoder d = {.out = BUF_INIT(len)};
 	size_t i;
 
 	for (i = 0; i < len; i++) {
 		if (text[i] == '\n' || text[i] == '\r')
 			continue;
-		if (decode_char(&d, text[i])) {
-			(void)err_set(err, ERR_INVALID, 0, "not base64: character %zu", i);
-			return NULL;
-		}
+		if (decode_char(d, text[i]))
+			return err_set(err, ERR_INVALID, 0, "not base64: character %zu", i);
 	}
-	if (d.chars % 4 != 0) {
-		(void)err_set(err, ERR_INVALID, 0, "not base64: it ends early");
+	if (d->chars % 4 != 0)
+		return err_set(err, ERR_INVALID, 0, "not base64: it ends early");
+	return 0;
+}
+
+char *enc_unbase64(const char *text, size_t len, size_t *ret_len, struct err *err)
+{
+	struct decoder d = {.out = mem_alloc(len / 4 * 3 + 4)};
+
+	if (decode(&d, text, len, err)) {
+		mem_wipe_free(d.out, d.len);
 		return NULL;
 	}
-	*ret_len = d.out.len;
-	return buf_take(&d.out);
+	d.out[d.len] = '\0';
+	*ret_len = d.len;
+	return d.out;
 }
 
 int enc_percent(struct buf *out, const char *text)
