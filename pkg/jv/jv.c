@@ -2,6 +2,7 @@
 #include "jv/jv.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,39 +25,46 @@ void jv_freep(json_t **doc)
 	json_decref(*doc);
 }
 
-static int nesting(char c)
-{
-	switch (c) {
-	case '[':
-	case '{':
-		return 1;
-	case ']':
-	case '}':
-		return -1;
-	default:
-		return 0;
-	}
-}
+/* What a text holds outside its strings. */
+struct shape {
+	ptrdiff_t deepest;
+	size_t pieces; /* commas and opening brackets: no fewer than values */
+};
 
-/* jansson parses by recursion, to levels of its own choice; so the levels are counted before. In
- * bad JSON the count is right up to the fault, and jansson does not look further. */
-static bool is_too_deep(const char *text, size_t len)
+/* In bad JSON the shape is right up to the fault, and jansson does not look further. */
+static struct shape shape_of(const char *text, size_t len)
 {
+	struct shape shape = {0};
 	bool in_string = false;
 	ptrdiff_t depth = 0;
 	size_t i;
 
 	for (i = 0; i < len; i++) {
-		if (text[i] == '"')
+		char c = text[i];
+		bool opens = c == '[' || c == '{';
+
+		if (c == '"')
 			in_string = !in_string;
-		else if (!in_string)
-			depth += nesting(text[i]);
-		else if (text[i] == '\\')
-			i++;
-		if (depth > JV_MAX_DEPTH)
-			return true;
+		else if (in_string)
+			i += c == '\\';
+		else
+			depth += opens - (c == ']' || c == '}');
+		shape.pieces += !in_string && (opens || c == ',');
+		if (depth > shape.deepest)
+			shape.deepest = depth;
 	}
-	return false;
+	return shape;
+}
+
+size_t jv_count(const char *text, size_t len)
+{
+	size_t at = 0;
+
+	while (at < len && isspace((unsigned char)text[at]))
+		at++;
+	if (at == len || (text[at] != '[' && text[at] != '{'))
+		return 0;
+	return shape_of(text + at, len - at).pieces;
 }
 
 /* jansson's own texts quote the document. */
@@ -79,7 +87,8 @@ static json_t *parse(const char *text, size_t len, size_t flags, struct err *err
 	json_error_t fault;
 	json_t *doc;
 
-	if (is_too_deep(text, len)) {
+	/* jansson parses by recursion, to levels of its own choice. */
+	if (shape_of(text, len).deepest > JV_MAX_DEPTH) {
 		(void)err_set(err, ERR_INVALID, 0, "JSON of more than %d levels", JV_MAX_DEPTH);
 		return NULL;
 	}

@@ -39,6 +39,10 @@ json_t *jv_parse(const char *text, size_t len, struct err *err) MUST_CHECK;
  * make of it, though not its digits; the integer -0 becomes 0. */
 json_t *jv_parse_exact(const char *text, size_t len, struct err *err) MUST_CHECK;
 
+/* No fewer than the values in a JSON object or array, which is what it costs to work with; 0 for
+ * any other text. */
+size_t jv_count(const char *text, size_t len);
+
 /* Compact text; the caller frees (wipes, if there are secrets in it). */
 char *jv_text(const json_t *doc, size_t *ret_len);
 

@@ -190,6 +190,28 @@ static void test_depth(void **state)
 	assert_refused(jv_parse, closed, strlen(closed), "malformed JSON at line 1, column 1");
 }
 
+static void test_count(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t count;
+	} cases[] = {
+		{"", 0},
+		{" \t\r\n", 0},
+		{"a,b,c", 0},
+		{"\"[,,]\"", 0},
+		{"[]", 1},
+		{"[1,2,3]", 3},
+		{"\n {\"a\":[{}],\"b\":\"[,\\\",{\"}", 4},
+		{"[,,,,", 5},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++)
+		assert_int_equal(jv_count(cases[i].text, strlen(cases[i].text)), cases[i].count);
+}
+
 static void test_no_text_in_messages(void **state)
 {
 	static const char *const cases[] = {
@@ -274,6 +296,7 @@ int main(void)
 		cmocka_unit_test(test_duplicate_keys),
 		cmocka_unit_test(test_reals_keep_their_double),
 		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_count),
 		cmocka_unit_test(test_no_text_in_messages),
 		cmocka_unit_test(test_getters),
 		cmocka_unit_test(test_builders),

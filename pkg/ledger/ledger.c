@@ -36,6 +36,19 @@ static int open_own(struct ledger *ledger, struct err *err)
 	return ledger_own_check(ledger->own, err);
 }
 
+static int check_values(const struct ledger *ledger, struct err *err)
+{
+	size_t count = 0;
+	size_t i;
+
+	for (i = 0; i < ledger->values_len; i++)
+		count += jv_count(ledger->values[i].data, ledger->values[i].len);
+	if (count <= LEDGER_MAX_VALUES)
+		return 0;
+	return err_set(err, ERR_INVALID, 0, "the Secret holds more than %d JSON values",
+		       LEDGER_MAX_VALUES);
+}
+
 static size_t own_size_bound(const struct ledger *ledger)
 {
 	const struct ledger_value *value = find_value(ledger, LEDGER_OWN_KEY);
@@ -50,7 +63,7 @@ struct ledger *ledger_open(const struct ledger_value *values, size_t len, struct
 
 	ledger->values = values;
 	ledger->values_len = len;
-	if (open_own(ledger, err))
+	if (check_values(ledger, err) || open_own(ledger, err))
 		return NULL;
 	for (i = 0; i < len; i++)
 		ledger->size_bound += values[i].len;

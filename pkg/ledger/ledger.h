@@ -35,6 +35,9 @@
 
 #define LEDGER_OWN_KEY	  "acme-dns-operator.json"
 #define LEDGER_MAX_SECRET (1024 * 1024) /* the API server's limit on all values together */
+/* Of all JSON in the Secret, so that work on it cannot hold up the loop; filled with accounts it
+ * has some 30,000. */
+#define LEDGER_MAX_VALUES 65536
 
 struct ledger;
 
@@ -45,7 +48,8 @@ struct ledger_value {
 	size_t len;
 };
 
-/* All lent for the ledger's life. ERR_INVALID when our own document cannot be read. */
+/* All lent for the ledger's life. ERR_INVALID when our own document cannot be read, or there are
+ * more than LEDGER_MAX_VALUES. */
 struct ledger *ledger_open(const struct ledger_value *values, size_t len,
 			   struct err *err) MUST_CHECK;
 void ledger_free(struct ledger *ledger); /* NULL is fine */

@@ -314,13 +314,49 @@ static void test_damaged(void **state)
 	}
 }
 
+/* An array of so many values; the caller frees. */
+static char *many(size_t values)
+{
+	char *text = mem_zalloc(2 * values + 2);
+	size_t i;
+
+	for (i = 0; i < 2 * values; i++)
+		text[i] = i % 2 ? '0' : ',';
+	text[0] = '[';
+	text[2 * values] = ']';
+	return text;
+}
+
+/* Under whatever keys they are; text that is no JSON may have as many commas as it likes. */
+static void test_too_many_values(void **state)
+{
+	CLEANUP(docs_donep) struct docs docs = docs_of(NULL, NULL);
+	CLEANUP(mem_freep) char *half = many(LEDGER_MAX_VALUES / 2);
+	CLEANUP(mem_freep) char *table = many(LEDGER_MAX_VALUES);
+	struct err err = {0};
+	struct ledger *ledger;
+
+	(void)state;
+	table[0] = '0';
+	docs_set(&docs, "a", half, strlen(half));
+	docs_set(&docs, "b", half, strlen(half));
+	docs_set(&docs, "c", table, strlen(table));
+	ledger = ledger_open(docs.values, docs.len, &err);
+	assert_non_null(ledger);
+	ledger_free(ledger);
+	docs_set(&docs, "d", "{}", 2);
+	assert_null(ledger_open(docs.values, docs.len, &err));
+	assert_int_equal(err.kind, ERR_INVALID);
+	assert_string_equal(err.msg, "the Secret holds more than 65536 JSON values");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_accounts),    cmocka_unit_test(test_absent_accounts),
 		cmocka_unit_test(test_key_of_ours), cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_has_account), cmocka_unit_test(test_look),
-		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_damaged),	    cmocka_unit_test(test_too_many_values),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
