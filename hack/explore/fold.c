@@ -273,8 +273,7 @@ static char *account_json(uint32_t account, uint32_t host, const char *nonce)
 
 static struct http_response answer_of(enum served how, const char *body)
 {
-	static const struct http_response none = {
-		.body = "", .retry_after_s = -1, .content_type = "", .location = ""};
+	static const struct http_response none = {.body = "", .retry_after_s = -1};
 	struct http_response resp = none;
 
 	resp.sent = how != SERVED_UNREACHABLE;

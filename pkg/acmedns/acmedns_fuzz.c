@@ -33,8 +33,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.sent = data[1] % 2,
 		.body = body,
 		.body_len = size - 2,
-		.content_type = "",
-		.location = "",
 	};
 	assert(*acmedns_probe_answer(&resp).message);
 	(void)acmedns_health_message(&resp);

@@ -32,8 +32,6 @@ static struct acmedns_result judge(const struct http_response *resp,
 
 	full.body = full.body ? full.body : "";
 	full.body_len = full.body_len ? full.body_len : strlen(full.body);
-	full.content_type = "";
-	full.location = "";
 	return acmedns_register_result(&full, account);
 }
 

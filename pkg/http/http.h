@@ -73,9 +73,7 @@ struct http_response {
 	const char *body; /* NUL-terminated, lent; empty for streams */
 	size_t body_len;
 	int retry_after_s; /* Retry-After in seconds (delta or date), capped at 3600; -1: none */
-	const char *content_type; /* lent, "" when absent */
-	const char *location;	  /* lent, "" when absent or over 2 KB */
-	char detail[128];	  /* libcurl's words, for debug logs only */
+	char detail[128];  /* libcurl's words, for debug logs only */
 };
 
 /* A complete answer of whatever status has fault HTTP_OK. resp is lent for the call; the

@@ -332,8 +332,6 @@ void http_call_finish(struct http_call *call, CURLcode code)
 		.body_len = call->body.len,
 		.retry_after_s =
 			http_retry_after_s(call->head.retry_after, mono_wall_us() / 1000000),
-		.content_type = call->head.content_type,
-		.location = call->head.location,
 	};
 
 	(void)snprintf(resp.detail, sizeof(resp.detail), "%.127s",

@@ -7,25 +7,25 @@
 
 #define MAX_RETRY_AFTER_S 3600
 
-/* Copies the value of "name: value" when the line is that header; one that does not fit counts as
- * absent, since half a value is a wrong one. */
-static void keep(const char *name, const char *line, size_t len, char *ret_value, size_t size)
+/* Keeps the value of a Retry-After; one that does not fit counts as absent, since half a value is
+ * a wrong one. */
+static void keep_retry_after(struct http_head *head, const char *line, size_t len)
 {
-	size_t name_len = strlen(name);
-	const char *from = line + name_len + 1;
+	static const char name[] = "Retry-After:";
+	const char *from = line + strlen(name);
 	const char *to = line + len;
 
-	if (len <= name_len || line[name_len] != ':' || strncasecmp(line, name, name_len) != 0)
+	if (len < strlen(name) || strncasecmp(line, name, strlen(name)) != 0)
 		return;
 	while (from < to && isspace((unsigned char)*from))
 		from++;
 	while (to > from && isspace((unsigned char)to[-1]))
 		to--;
 	len = (size_t)(to - from);
-	if (len >= size)
+	if (len >= sizeof(head->retry_after))
 		len = 0;
-	memcpy(ret_value, from, len);
-	ret_value[len] = '\0';
+	memcpy(head->retry_after, from, len);
+	head->retry_after[len] = '\0';
 }
 
 int http_head_line(struct http_head *head, const char *line, size_t len)
@@ -36,9 +36,7 @@ int http_head_line(struct http_head *head, const char *line, size_t len)
 	/* A status line: what an interim (1xx) answer said is not about the final one. */
 	if (len >= 5 && memcmp(line, "HTTP/", 5) == 0)
 		*head = (struct http_head){.bytes = head->bytes};
-	keep("Content-Type", line, len, head->content_type, sizeof(head->content_type));
-	keep("Location", line, len, head->location, sizeof(head->location));
-	keep("Retry-After", line, len, head->retry_after, sizeof(head->retry_after));
+	keep_retry_after(head, line, len);
 	return 0;
 }
 

@@ -17,8 +17,6 @@
 
 struct http_head {
 	size_t bytes;
-	char content_type[128];
-	char location[2048];
 	char retry_after[64];
 };
 

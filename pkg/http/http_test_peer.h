@@ -195,8 +195,6 @@ struct outcome {
 	int done; /* how often on_done was called */
 	struct http_response resp;
 	char body[4096];
-	char content_type[64];
-	char location[256];
 };
 
 static inline void outcome_note(void *ctx, const struct http_response *resp)
@@ -206,9 +204,6 @@ static inline void outcome_note(void *ctx, const struct http_response *resp)
 	outcome->done++;
 	outcome->resp = *resp;
 	(void)snprintf(outcome->body, sizeof(outcome->body), "%s", resp->body);
-	(void)snprintf(outcome->content_type, sizeof(outcome->content_type), "%s",
-		       resp->content_type);
-	(void)snprintf(outcome->location, sizeof(outcome->location), "%s", resp->location);
 }
 
 static inline void peer_too_late(evutil_socket_t fd, short what, void *ctx)

@@ -199,12 +199,8 @@ static void decode(const struct buf *text)
 static void judge(const struct buf *text)
 {
 	struct acmedns_account account;
-	const struct http_response resp = {.sent = true,
-					   .status = 201,
-					   .body = text->data,
-					   .body_len = text->len,
-					   .content_type = "",
-					   .location = ""};
+	const struct http_response resp = {
+		.sent = true, .status = 201, .body = text->data, .body_len = text->len};
 	int i;
 
 	for (i = 0; i < 100; i++)
