@@ -23,7 +23,7 @@ struct post {
 	int64_t sent_ms;
 	/* Where the POST went. */
 	char *pin;    /* NULL for an IPv6 address in the URL */
-	char *proxy;  /* NULL: none */
+	char *proxy;  /* NULL: none; may hold a password */
 	char *ca_pem; /* NULL: the system's roots */
 	struct http_tls tls;
 	struct acmedns_result result;
@@ -32,7 +32,7 @@ struct post {
 static void post_free(struct post *post)
 {
 	free(post->pin);
-	free(post->proxy);
+	mem_wipe_str(post->proxy);
 	free(post->ca_pem);
 	free(post);
 }

@@ -341,7 +341,6 @@ static json_t *new_body(const struct events *events, const struct events_object 
 	return body;
 }
 
-/* NOLINTNEXTLINE(readability-function-size): six parameters, each of another kind */
 void events_emit(struct events *events, const struct events_object *about,
 		 const struct events_message *message)
 {

@@ -189,16 +189,6 @@ void metrics_observe(struct metrics_family *family, const char *const *values, d
 	s->value += value;
 }
 
-void metrics_remove(struct metrics_family *family, const char *const *values)
-{
-	struct series *s = family ? find_series(family, values) : NULL;
-
-	if (!s)
-		return;
-	HASH_DEL(family->series, s);
-	free_series(s);
-}
-
 static uint64_t total_count(const struct metrics_family *family, const struct series *s)
 {
 	uint64_t total = 0;

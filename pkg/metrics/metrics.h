@@ -45,7 +45,6 @@ struct metrics_family *metrics_declare(struct metrics *metrics, const struct met
 void metrics_add(struct metrics_family *family, const char *const *values, double by);
 void metrics_set(struct metrics_family *family, const char *const *values, double to);
 void metrics_observe(struct metrics_family *family, const char *const *values, double value);
-void metrics_remove(struct metrics_family *family, const char *const *values);
 double metrics_value(struct metrics_family *family,
 		     const char *const *values); /* histogram: count */
 

@@ -202,17 +202,6 @@ static void test_sorted_by_name(void **state)
 	assert_true(strstr(text, "process_open_fds") < strstr(text, "seconds_sum"));
 }
 
-static void test_removed_series_is_gone(void **state)
-{
-	struct fixture *f = *state;
-	struct metrics_family *family = metrics_declare(f->metrics, &calls);
-
-	metrics_add(family, LABELS("get", "200"), 1);
-	metrics_remove(family, LABELS("get", "200"));
-	metrics_remove(family, LABELS("get", "never"));
-	assert_has_not(f, "calls_total");
-}
-
 static void test_series_are_capped(void **state)
 {
 	struct fixture *f = *state;
@@ -260,7 +249,6 @@ static void test_without_a_registry(void **state)
 	metrics_add(family, NULL, 1);
 	metrics_set(family, NULL, 1);
 	metrics_observe(family, NULL, 1);
-	metrics_remove(family, NULL);
 	assert_true(metrics_value(family, NULL) == 0);
 	metrics_free(NULL);
 }
@@ -277,7 +265,6 @@ int main(void)
 		TEST(test_histogram_without_labels),
 		TEST(test_numbers),
 		TEST(test_sorted_by_name),
-		TEST(test_removed_series_is_gone),
 		TEST(test_series_are_capped),
 		TEST(test_process),
 		TEST(test_full_buffer_is_an_error),
