@@ -11,7 +11,7 @@
 char *auth_header_value(const json_t *secret, const char *key, struct err *err) MUST_CHECK;
 /* The certificates in a ConfigMap; the caller frees. */
 char *auth_ca_value(const json_t *config_map, const char *key, struct err *err) MUST_CHECK;
-/* Whether libcurl will be able to use them. */
+/* Whether the HTTP client will be able to use them. */
 int auth_check_ca(const char *pem, struct err *err) MUST_CHECK;
 
 #endif

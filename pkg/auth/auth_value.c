@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <assert.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <string.h>
 
 #include "auth/auth_impl.h"
 #include "base/enc.h"
 #include "base/mem.h"
+#include "http/http.h"
 #include "jv/jv.h"
 
 /* Decoded, with a NUL behind it; NULL when there is none. */
@@ -68,47 +65,12 @@ char *auth_header_value(const json_t *secret, const char *key, struct err *err)
 
 /* ---- certificates ---- */
 
-/* Without one, OpenSSL could ask on the terminal. */
-static int no_passphrase(char *buf, int size, int rwflag, void *ctx)
-{
-	(void)buf;
-	(void)size;
-	(void)rwflag;
-	(void)ctx;
-	return -1;
-}
-
-static size_t count_certificates(STACK_OF(X509_INFO) * infos)
-{
-	size_t count = 0;
-	int i;
-
-	for (i = 0; i < sk_X509_INFO_num(infos); i++)
-		count += sk_X509_INFO_value(infos, i)->x509 != NULL;
-	return count;
-}
-
-/* By the function that libcurl reads them with: it takes all blocks or none. */
 int auth_check_ca(const char *pem, struct err *err)
 {
-	size_t len = strlen(pem);
-	STACK_OF(X509_INFO) *infos = NULL;
-	size_t count = 0;
-	BIO *bio;
-
-	if (len > API_MAX_CA)
+	if (strlen(pem) > API_MAX_CA)
 		return err_set(err, ERR_NOT_FOUND, 0,
 			       "there are more than 64 KiB; leave certificates out");
-	bio = BIO_new_mem_buf(pem, (int)len);
-	assert(bio);
-	infos = PEM_X509_INFO_read_bio(bio, NULL, no_passphrase, NULL);
-	if (infos)
-		count = count_certificates(infos);
-	sk_X509_INFO_pop_free(infos, X509_INFO_free);
-	BIO_free(bio);
-	/* What a failure leaves in OpenSSL's queue would be blamed on the next TLS call. */
-	ERR_clear_error();
-	if (count == 0)
+	if (!http_is_ca(pem))
 		return err_set(err, ERR_NOT_FOUND, 0,
 			       "these are not certificates in PEM form, or one of them is damaged");
 	return 0;

@@ -47,6 +47,9 @@ struct http_tls {
 	bool insecure;		 /* do not verify (kubeconfig's insecure-skip-tls-verify only) */
 };
 
+/* Whether a text can be a ca_pem: certificates in PEM form, at least one and all of them whole. */
+bool http_is_ca(const char *pem);
+
 /* Why a request brought no complete answer. */
 enum http_fault {
 	HTTP_OK = 0,

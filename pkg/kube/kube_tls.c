@@ -46,43 +46,25 @@ static BIO *bio_of(const char *text)
 	return bio;
 }
 
+/* An empty passphrase, as http has libcurl try: without any, OpenSSL would ask on the terminal. */
 static X509 *first_certificate(const char *pem)
 {
+	char no_passphrase[] = "";
 	BIO *bio = bio_of(pem);
-	X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, no_passphrase);
 
 	BIO_free(bio);
 	return cert;
 }
 
-/* Without one, OpenSSL would ask on the terminal. */
-static int no_passphrase(char *buf, int size, int rwflag, void *ctx)
-{
-	(void)buf;
-	(void)size;
-	(void)rwflag;
-	(void)ctx;
-	return -1;
-}
-
 static EVP_PKEY *private_key(const char *pem)
 {
+	char no_passphrase[] = "";
 	BIO *bio = bio_of(pem);
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, no_passphrase);
 
 	BIO_free(bio);
 	return key;
-}
-
-static int check_ca(const char *ca, struct err *err)
-{
-	X509 *cert = first_certificate(ca);
-
-	if (!cert)
-		return err_set(err, ERR_INVALID, 0,
-			       "certificate-authority holds no PEM certificate");
-	X509_free(cert);
-	return 0;
 }
 
 /* A rotation that replaces one file after the other shows a pair that does not match. */
@@ -108,8 +90,10 @@ static int check(const struct kube_tls *tls, struct err *err)
 {
 	int ret = 0;
 
-	if (tls->ca)
-		ret = check_ca(tls->ca, err);
+	if (tls->ca && !http_is_ca(tls->ca))
+		ret = err_set(
+			err, ERR_INVALID, 0,
+			"certificate-authority holds no PEM certificate, or one that is damaged");
 	if (ret == 0 && tls->cert)
 		ret = check_pair(tls->cert, tls->key, err);
 	/* What a failure leaves in OpenSSL's queue would be blamed on the next TLS call. */
