@@ -245,6 +245,26 @@ static void test_a_server_that_does_not_listen(void **state)
 	assert_null(peer_secret(&w->peer, "a"));
 }
 
+/* Behind one proxy may be many servers. */
+static void test_another_path_is_another_server(void **state)
+{
+	struct world *w = *state;
+	CLEANUP(mem_freep) char *broken = NULL;
+
+	given_pause(w, 1);
+	world_start(w);
+	broken = mem_printf("http://127.0.0.2:%d/broken", w->peer.acme_port);
+	for (int i = 1; i <= 3; i++) {
+		CLEANUP(mem_freep) char *name = mem_printf("f%d", i);
+
+		given_at(w, name, name, "[\"a.example.org\"]", broken);
+	}
+	UNTIL(w, has_metric(w, OPEN));
+	given(w, "a", "a", "[\"a.example.org\"]");
+	UNTIL(w, is_ready(w, "a"));
+	assert_true(has_metric(w, OPEN));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +277,7 @@ int main(void)
 		CASE(test_answers_do_not_open_it),
 		CASE(test_a_host_that_nobody_uses_is_forgotten),
 		CASE(test_a_server_that_does_not_listen),
+		CASE(test_another_path_is_another_server),
 	};
 
 	jv_setup();

@@ -241,7 +241,7 @@ struct host_line {
 
 struct host {
 	struct controller *controller;
-	char *key; /* "scheme://host:port" */
+	char *url; /* its base URL, in normal form: behind one port may be many servers */
 	char name[DNSNAME_LEN];
 	int port;
 	bool ipv6;
@@ -261,7 +261,6 @@ struct host {
 	struct host_line *lines;
 	/* whether it lives */
 	struct breaker breaker;
-	char *health_url; /* of the object that failed last */
 	struct event *question_timer;
 	struct http_call *question;
 	bool asks_address; /* first */
@@ -295,9 +294,9 @@ void host_wake_lines(struct host *host);
 
 /* ---- host_breaker.c: whether it lives ---- */
 
-/* What came of a POST to that base URL. */
-void host_note(struct record *record, const char *url, const struct acmedns_result *result,
-	       enum http_fault fault, int64_t sent_ms);
+/* What came of a POST. */
+void host_note(struct record *record, const struct acmedns_result *result, enum http_fault fault,
+	       int64_t sent_ms);
 /* Slots that may be in use at a time. */
 unsigned int host_most_slots(const struct host *host);
 /* When it is time, if somebody waits and the breaker is open. */

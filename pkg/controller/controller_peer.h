@@ -488,6 +488,10 @@ static inline void peer_on_acme(struct evhttp_request *req, void *ctx)
 
 	TAILQ_FOREACH(header, evhttp_request_get_input_headers(req), next)
 	(void)buf_addf(&peer->headers, "%s: %s\n", header->key, header->value);
+	if (strncmp(evhttp_request_get_uri(req), "/broken/", strlen("/broken/")) == 0) {
+		peer_reply(req, 502, "");
+		return;
+	}
 	if (strcmp(evhttp_request_get_uri(req), "/health") == 0) {
 		assert_int_equal(evhttp_request_get_command(req), EVHTTP_REQ_GET);
 		peer->health_asked++;

@@ -23,11 +23,6 @@
 #define FAILED_MS      5000
 #define FAILED_MOST_MS 60000
 
-static char *host_key(const struct url *url)
-{
-	return mem_printf("%s://%s:%d", url->https ? "https" : "http", url->host, url->port);
-}
-
 /* NULL when the administrator lets the host be used. Where a proxy goes nobody here can see, so the
  * host has to be named. */
 static const char *forbidden(const struct controller_options *options, const struct url *url,
@@ -52,20 +47,18 @@ static const char *forbidden(const struct controller_options *options, const str
 
 static struct host *host_get(struct controller *controller, const char *text)
 {
-	CLEANUP(mem_freep) char *key = NULL;
 	struct host *host;
 	struct url url;
 	struct err err;
 
 	if (url_parse(text, &url, &err))
 		return NULL;
-	key = host_key(&url);
-	HASH_FIND_STR(controller->hosts, key, host);
+	HASH_FIND_STR(controller->hosts, url.text, host);
 	if (host)
 		return host;
 	host = mem_zalloc(sizeof(*host));
 	host->controller = controller;
-	host->key = TAKE(key);
+	host->url = mem_strdup(url.text);
 	(void)snprintf(host->name, sizeof(host->name), "%s", url.host);
 	host->port = url.port;
 	host->ipv6 = url.ipv6;
@@ -73,7 +66,7 @@ static struct host *host_get(struct controller *controller, const char *text)
 	host->forbidden = forbidden(&controller->options, &url, host->proxy != NULL);
 	host->failed_ms = FAILED_MS;
 	host->breaker.pause_ms = controller->options.breaker_pause_ms;
-	HASH_ADD_KEYPTR(hh, controller->hosts, host->key, strlen(host->key), host);
+	HASH_ADD_KEYPTR(hh, controller->hosts, host->url, strlen(host->url), host);
 	return host;
 }
 
@@ -82,7 +75,7 @@ static void host_free(struct host *host)
 	HASH_DEL(host->controller->hosts, host);
 	resolve_cancel(host->call);
 	host_forget_breaker(host);
-	free(host->key);
+	free(host->url);
 	free(host->pin);
 	mem_wipe_str(host->proxy);
 	free(host);
@@ -274,7 +267,7 @@ static void on_resolved(void *ctx, const struct resolve_answer *answer, const st
 
 	host->call = NULL;
 	if (err) {
-		log_debug("a host does not resolve", "host", host->key, "err", err->msg, NULL);
+		log_debug("a host does not resolve", "host", host->url, "err", err->msg, NULL);
 		set_failed(host, err->kind == ERR_NOT_FOUND
 					 ? "the name of spec.host does not exist in DNS"
 					 : "DNS does not answer for the name of spec.host");

@@ -24,10 +24,10 @@ static void follow(struct host *host, enum breaker_state before)
 		metrics_add(unavailable, NULL, 1);
 		host_wake_lines(host);
 		log_warn("an acme-dns server fails; nothing is registered there until it answers",
-			 "host", host->key, NULL);
+			 "host", host->url, NULL);
 	} else if (before != BREAKER_CLOSED && now == BREAKER_CLOSED) {
 		metrics_add(unavailable, NULL, -1);
-		log_info("an acme-dns server works again", "host", host->key, NULL);
+		log_info("an acme-dns server works again", "host", host->url, NULL);
 	}
 	host_offer_slots(host);
 	host_ask_later(host);
@@ -51,19 +51,16 @@ static bool is_of_all(enum http_fault fault)
 	return fault != HTTP_FAULT_OTHER && !is_about_trust(fault);
 }
 
-void host_note(struct record *record, const char *url, const struct acmedns_result *result,
-	       enum http_fault fault, int64_t sent_ms)
+void host_note(struct record *record, const struct acmedns_result *result, enum http_fault fault,
+	       int64_t sent_ms)
 {
 	struct host *host = record->host;
 	enum breaker_state before = host->breaker.state;
 
-	if (is_sign_of_life(result)) {
+	if (is_sign_of_life(result))
 		breaker_good(&host->breaker, mono_ms());
-	} else if (is_of_all(fault)) {
+	else if (is_of_all(fault))
 		breaker_bad(&host->breaker, sent_ms, mono_ms(), rnd_u64());
-		free(host->health_url);
-		host->health_url = mem_printf("%s/health", url);
-	}
 	if (host->breaker.state != before)
 		follow(host, before);
 }
@@ -96,16 +93,17 @@ static void on_health(void *ctx, const struct http_response *resp)
 {
 	struct host *host = ctx;
 
-	log_debug("GET /health ended", "host", host->key, "detail", resp->detail, NULL);
+	log_debug("GET /health ended", "host", host->url, "detail", resp->detail, NULL);
 	host->question = NULL;
 	end_question(host, is_alive(resp));
 }
 
 static void ask(struct host *host)
 {
+	CLEANUP(mem_freep) char *url = mem_printf("%s/health", host->url);
 	const struct http_request req = {
 		.method = "GET",
-		.url = host->health_url,
+		.url = url,
 		.max_body = MAX_HEALTH_BODY,
 		.timeout_ms = host->controller->options.register_timeout_ms,
 		.fresh_connection = true,
@@ -181,5 +179,4 @@ void host_forget_breaker(struct host *host)
 	http_cancel(host->question);
 	if (host->question_timer)
 		event_free(host->question_timer);
-	free(host->health_url);
 }

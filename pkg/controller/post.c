@@ -114,8 +114,7 @@ static void on_registered(void *ctx, const struct http_response *resp)
 		  record_memory(post->record)->works[post->work].domain, "detail", resp->detail,
 		  NULL);
 	post->result = acmedns_register_result(resp, &account);
-	host_note(post->record, record_memory(post->record)->works[post->work].host, &post->result,
-		  resp->fault, post->sent_ms);
+	host_note(post->record, &post->result, resp->fault, post->sent_ms);
 	if (acmedns_wants_health(resp))
 		ask_health(post);
 	else
