@@ -4,6 +4,9 @@
 
 #include "controller/controller_test_world.h"
 
+#include "base/mono.h"
+#include "controller/controller_impl.h"
+
 struct failing {
 	int status;
 	const char *body;
@@ -430,6 +433,18 @@ static void test_an_ipv6_host(void **state)
 	assert_true(has_metric(w, "acmedns_registrations_total{result=\"unreachable\"} 1"));
 }
 
+/* The clock goes on between the look at a host and its use. */
+static void test_an_answer_that_has_just_grown_old(void **state)
+{
+	char pin[] = "a.example:443:192.0.2.1";
+	const struct host host = {
+		.state = PLAN_HOST_OK, .until_ms = mono_ms(), .name = "a.example", .pin = pin};
+
+	(void)state;
+	assert_false(host_is_resolved(&host));
+	assert_string_equal(host_pin(&host), pin);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -452,6 +467,7 @@ int main(void)
 		CASE(test_the_api_server_has_no_address),
 		CASE(test_the_api_server_has_no_url),
 		CASE(test_an_ipv6_host),
+		cmocka_unit_test(test_an_answer_that_has_just_grown_old),
 	};
 
 	jv_setup();

@@ -272,8 +272,9 @@ void host_leave(struct record *record);
 void host_view(struct record *record, struct plan_host *ret_host);
 void host_resolve(struct record *record); /* wakes the record when there is an answer */
 bool host_is_resolved(const struct host *host);
-void host_look_up(struct host *host);	       /* ends with host_ask() */
-const char *host_pin(const struct host *host); /* for http_request, once it is resolved */
+void host_look_up(struct host *host); /* ends with host_ask() */
+/* For http_request, once host_is_resolved() or host_view() has said that it may be used. */
+const char *host_pin(const struct host *host);
 void host_free_all(struct controller *controller);
 
 /* ---- host_slots.c: its slots ---- */

@@ -314,7 +314,8 @@ void host_resolve(struct record *record)
 
 const char *host_pin(const struct host *host)
 {
-	assert(!host->forbidden && host_is_resolved(host));
+	/* Since it was looked at, in this turn, the answer may have grown too old: no harm. */
+	assert(!host->forbidden && (is_resolved_by_proxy(host) || host->state == PLAN_HOST_OK));
 	/* An IPv6 address in the URL is not looked up, and libcurl pins none. */
 	return host->ipv6 || host->proxy ? NULL : host->pin;
 }
