@@ -12,6 +12,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "base/intern.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mono.h"
@@ -163,8 +164,8 @@ struct channel *channel_get(struct controller *controller, const char *namespace
 	channel = mem_zalloc(sizeof(*channel));
 	channel->controller = controller;
 	channel->key = TAKE(key);
-	channel->namespace = mem_strdup(namespace);
-	channel->name = mem_strdup(name);
+	channel->namespace = intern_get(namespace);
+	channel->name = channel->key + strlen(namespace) + 1;
 	channel->timer = evtimer_new(controller->options.base, on_timer, channel);
 	channel->timer_ms = channel->work_ms = channel->keep_ms = NEVER;
 	schedule_resync(channel);
@@ -189,8 +190,7 @@ void channel_remove(struct channel *channel, struct record *record)
 	HASH_DEL(channel->controller->channels, channel);
 	snapshot_drop(&channel->snapshot);
 	free(channel->key);
-	free(channel->namespace);
-	free(channel->name);
+	intern_put(channel->namespace);
 	free(channel);
 }
 

@@ -38,9 +38,9 @@ enum record_stage {
 struct record {
 	struct controller *controller;
 	char *uid;
-	char *namespace;
+	const char *namespace; /* interned, like the key */
 	char *name;
-	char *secret_key;
+	const char *secret_key;
 	struct channel *channel; /* to its Secret */
 	struct host *host;	 /* NULL until spec.host was read */
 	/* What the spec refers to, while registrations need it; NULL: unread. */
@@ -196,9 +196,9 @@ json_t *snapshot_body(const struct snapshot *snapshot, const char *namespace, co
 
 struct channel {
 	struct controller *controller;
-	char *key; /* "namespace/name" */
-	char *namespace;
-	char *name;
+	char *key;	       /* "namespace/name" */
+	const char *namespace; /* interned */
+	const char *name;      /* the end of the key */
 	struct record *records;
 	struct record *stages[RECORD_STAGES]; /* those in each but RECORD_NOTHING */
 	struct snapshot snapshot;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/intern.h"
 #include "base/mem.h"
 #include "base/mono.h"
 #include "base/rnd.h"
@@ -24,10 +25,10 @@ struct record *record_get(struct controller *controller, const struct api_regist
 	record = mem_zalloc(sizeof(*record));
 	record->controller = controller;
 	record->uid = mem_strdup(object->uid);
-	record->namespace = mem_strdup(object->namespace);
+	record->namespace = intern_get(object->namespace);
 	record->name = mem_strdup(object->name);
 	/* accountSecretRef is immutable: these hold for the object's life. */
-	record->secret_key = mem_strdup(object->spec.secret_key);
+	record->secret_key = intern_get(object->spec.secret_key);
 	record->channel = channel_get(controller, object->namespace, object->spec.secret_name);
 	channel_add(record->channel, record);
 	HASH_ADD_KEYPTR(hh, controller->records, record->uid, strlen(record->uid), record);
@@ -43,9 +44,9 @@ void record_free(struct record *record)
 	mem_wipe_free(record->memory, record->memory ? sizeof(*record->memory) : 0);
 	free(record->head);
 	free(record->uid);
-	free(record->namespace);
+	intern_put(record->namespace);
 	free(record->name);
-	free(record->secret_key);
+	intern_put(record->secret_key);
 	free(record);
 }
 
