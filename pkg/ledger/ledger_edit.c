@@ -70,6 +70,7 @@ void ledger_set_created(struct ledger *ledger)
 
 static bool owns_something(const struct ledger *ledger, const char *uid)
 {
+	CLEANUP(jv_freep) json_t *wanted = json_string(uid);
 	json_t *keys = json_object_get(ledger->own, "keys");
 	const char *key;
 	const char *domain;
@@ -78,7 +79,7 @@ static bool owns_something(const struct ledger *ledger, const char *uid)
 
 	json_object_foreach(keys, key, records)
 		json_object_foreach(records, domain, record)
-			if (strcmp(jv_str(record, "owner"), uid) == 0)
+			if (json_equal(json_object_get(record, "owner"), wanted))
 				return true;
 	return false;
 }
