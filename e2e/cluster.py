@@ -32,6 +32,8 @@ _ISSUER = "https://kubernetes.default.svc.cluster.local"
 _READY_TIMEOUT = 60.0
 _KUBECTL_TIMEOUT = 120.0
 _AUDIT_LINE = 1 << 20
+# A quiet watch has a bookmark each minute.
+_WATCH_TIMEOUT = 180.0
 _CONTENT_TYPES = {"PATCH": "application/merge-patch+json"}
 
 # Every request but the API server's to itself, without its body: Secrets pass here.
@@ -223,6 +225,18 @@ class Cluster:
         except urllib.error.HTTPError as error:
             body = _decode(error.read(), error.headers.get("Content-Type", ""))
             raise ApiError(error.code, body) from None
+
+    def watch(self, path: str, since: str) -> Iterator[Object]:
+        """Yield the events of a kind after a resource version until the watch ends."""
+        query = f"?watch=1&allowWatchBookmarks=true&resourceVersion={since}"
+        headers = {"Accept": "application/json", **self._authorization()}
+        request = urllib.request.Request(self.server + path + query, headers=headers)
+        with self._opener.open(request, timeout=_WATCH_TIMEOUT) as answer:
+            for line in answer:
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise ApiError(event["object"]["code"], event["object"])
+                yield event
 
     @property
     def server(self) -> str:
