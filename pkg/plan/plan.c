@@ -308,6 +308,12 @@ static bool edit_secret(const struct plan_view *view, const struct plan_memory *
 	return decide(action, PLAN_EDIT_SECRET);
 }
 
+/* The waiting for a claim, and before what was lost is made again, begins with a reading. */
+static bool must_look(const struct plan_memory *memory, const struct plan_assessment *assessment)
+{
+	return (assessment->missing && !memory->missing_ms) || plan_must_watch(memory, assessment);
+}
+
 /* ---- the whole ---- */
 
 void plan(const struct plan_view *view, const struct plan_memory *memory,
@@ -352,8 +358,7 @@ void plan(const struct plan_view *view, const struct plan_memory *memory,
 		(void)decide(ret_action, PLAN_READ_SECRET);
 	else if (!is_busy(view, memory, &assessment, ret_action))
 		(void)publish(view, memory, &assessment, ret_action);
-	/* It was told; the time before they are made again begins with a reading. */
-	if (ret_action->what == PLAN_WAIT && assessment.missing && !memory->missing_ms)
+	if (ret_action->what == PLAN_WAIT && must_look(memory, &assessment))
 		(void)decide(ret_action, PLAN_READ_SECRET);
 }
 

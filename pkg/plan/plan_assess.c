@@ -139,7 +139,13 @@ static enum plan_need judge_claim(const struct plan_view *view, const struct pla
 	if (domain->counted)
 		return NEED_CLAIM;
 	wake_at(assessment, foreign ? foreign->until_ms : view->now_ms + UNWATCHED_MS);
+	assessment->unwatched += !foreign;
 	return NEED_FOREIGN;
+}
+
+bool plan_must_watch(const struct plan_memory *memory, const struct plan_assessment *assessment)
+{
+	return assessment->unwatched && plan_find_foreign(memory, "");
 }
 
 /* The Secret says that the account's host and spec.host are one server. */

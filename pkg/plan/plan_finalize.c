@@ -71,6 +71,8 @@ static bool must_wait_for_claim(const struct plan_view *view, const struct plan_
 	if (!plan_awaits_claim(view, memory, view->secret.ledger, &assessment))
 		return false;
 	action->wake_ms = assessment.wake_ms;
+	if (plan_must_watch(memory, &assessment))
+		action->what = PLAN_READ_SECRET;
 	return true;
 }
 

@@ -219,6 +219,7 @@ static void test_a_claim_of_another_process_ends_first(void **state)
 	(void)state;
 	leave(&s, DELETE);
 	set_secret(&s, "{}", "{'a.test':" CLAIM("n-1") "}");
+	expect(&s, PLAN_READ_SECRET);
 	watched(&s);
 	expect(&s, PLAN_WAIT);
 	s.view.now_ms = NOW + 300;

@@ -47,6 +47,7 @@ struct plan_assessment {
 	size_t served;
 	size_t missing;
 	size_t rotating;   /* asked for */
+	size_t unwatched;  /* FOREIGN, and their time has not begun */
 	size_t removals;   /* domains that the spec names no more, under Delete */
 	int first[NEEDS];  /* the first domain with that need, or -1 */
 	int shared_source; /* SHARE: the domain whose account the others get */
@@ -67,6 +68,8 @@ bool plan_wants_edit(const struct plan_assessment *assessment);
 
 /* Whose until_ms says when the claim can be taken over; NULL when it is not watched. */
 const struct plan_foreign *plan_find_foreign(const struct plan_memory *memory, const char *nonce);
+/* The time of a claim begins with a reading of the object's own, which finds a place for it. */
+bool plan_must_watch(const struct plan_memory *memory, const struct plan_assessment *assessment);
 
 /* Where the account of an entry is; "" = nobody says. */
 const char *plan_entry_host(const struct ledger_entry *entry);

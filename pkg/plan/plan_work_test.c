@@ -24,6 +24,14 @@ static void claimed(struct scene *s)
 	(void)add_work(s, PLAN_WORK_CLAIMED, "a.test", "n-1");
 }
 
+static void watched_four_others(struct scene *s)
+{
+	add_foreign(s, "n-2", NOW);
+	add_foreign(s, "n-3", NOW);
+	add_foreign(s, "n-4", NOW);
+	add_foreign(s, "n-5", NOW);
+}
+
 /* The claim's 20 s less the 10 s that a POST may take. */
 static void claimed_just_in_time(struct scene *s)
 {
@@ -134,8 +142,10 @@ static const struct row busy[] = {
 	 .want = PLAN_PATCH_STATUS, .ready = API_REASON_REGISTERING},
 	{"an expiring claim wakes", ON(posting_b, watched), .domains = AB, .records = FOREIGN,
 	 .want = PLAN_WAIT, .wake_ms = NOW + 300},
-	{"one not watched, too", ON(posting_b), .domains = AB, .records = FOREIGN,
-	 .want = PLAN_WAIT, .wake_ms = NOW + 30000},
+	{"the time of one that is not watched begins with a reading", ON(posting_b), .domains = AB,
+	 .records = FOREIGN, .want = PLAN_READ_SECRET},
+	{"if there is a place for it", ON(posting_b, watched_four_others), .domains = AB,
+	 .records = FOREIGN, .want = PLAN_WAIT, .wake_ms = NOW + 30000},
 };
 
 static void test_busy(void **state)
