@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -73,3 +74,11 @@ def scene(site: Site, acme_dns: AcmeDns) -> Iterator[Scene]:
     scene = Scene(site, acme_dns)
     yield scene
     scene.close()
+
+
+@pytest.fixture
+def stack(site: Site) -> Iterator[ExitStack]:
+    """End what a test has begun, which runs operators of its own."""
+    site.vacate()
+    with ExitStack() as stack:
+        yield stack

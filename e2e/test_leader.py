@@ -6,17 +6,16 @@ from __future__ import annotations
 import base64
 import json
 import signal
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
 import yaml
 
 from e2e.cluster import Object
+from e2e.gateway import Gateway, behind
 from e2e.operator import NAMESPACE, USER, Operator
 from e2e.process import eventually, paused
-from e2e.scene import KEY, SECRET, Scene, Site, records, registration, secret_ref, summary
+from e2e.scene import KEY, Scene, registration, secret_ref, summary
 
 DOMAIN = "example.com"
 SHORT = ("3s", "2s", "500ms")
@@ -29,12 +28,19 @@ FOLLOWING = {"list acmednsregistrations", "watch acmednsregistrations", "get lea
 class Replica(Operator):
     """One of the replicas, with a token by which the audit log knows it."""
 
-    def __init__(self, scene: Scene, name: str, times: tuple[str, ...], *flags: str) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        name: str,
+        times: tuple[str, ...],
+        *flags: str,
+        gateway: Gateway | None = None,
+    ) -> None:
         """Describe it; its lease is the scene's own."""
         kubeconfig = scene.site.credentials(f"{scene.namespace}-{name}")
         duration, deadline, retry = times
         super().__init__(
-            kubeconfig,
+            behind(kubeconfig, gateway.url) if gateway else kubeconfig,
             scene.site.directory,
             "--leader-elect",
             f"--leader-election-id={scene.namespace}",
@@ -79,19 +85,16 @@ def credential(kubeconfig: Path) -> str:
     return "JTI=" + json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["jti"]
 
 
-@pytest.fixture
-def stack(site: Site) -> Iterator[ExitStack]:
-    """End what a test has begun."""
-    site.vacate()
-    with ExitStack() as stack:
-        yield stack
-
-
 def start(
-    stack: ExitStack, scene: Scene, *flags: str, times: tuple[str, ...] = SHORT
+    stack: ExitStack,
+    scene: Scene,
+    *flags: str,
+    times: tuple[str, ...] = SHORT,
+    gateway: Gateway | None = None,
 ) -> tuple[Replica, Replica]:
-    """Run two replicas, of which the first leads."""
-    first, second = (Replica(scene, name, times, *flags) for name in ("first", "second"))
+    """Run two replicas, of which the first leads, through a gateway if there is one."""
+    first = Replica(scene, "first", times, *flags, gateway=gateway)
+    second = Replica(scene, "second", times, *flags)
     for each in (first, second):
         each.start()
         stack.callback(each.kill)
@@ -254,63 +257,3 @@ def test_nothing_is_begun_after_the_lease_was_lost(stack: ExitStack, scene: Scen
     assert first.process.wait(30) == 1
     assert len(scene.posts()) == 1
     assert first.done(mark) - FOLLOWING <= {"patch secrets", "get secrets", "update leases"}
-
-
-# --- a leader that was asleep ---
-
-
-def sleep_through_a_change(first: Replica, second: Replica) -> None:
-    """Freeze the leader until the other one leads."""
-    first.process.signal(signal.SIGSTOP)
-    second.wait_leads()
-
-
-def test_leader_that_wakes_up_stores_what_it_registered_and_ends(
-    stack: ExitStack, scene: Scene
-) -> None:
-    first, second = start(stack, scene, "--register-timeout=60s")
-    hold_one(scene)
-    sleep_through_a_change(first, second)
-    scene.server.release()
-    mark = scene.plane.audit_mark()
-    first.process.resume()
-    assert first.process.wait(30) == 1
-    obj = scene.wait_ready()
-    (account,) = scene.server.accounts()
-    assert records(obj) == {DOMAIN: account["fulldomain"]}
-    assert uncertain(scene) == 0
-    assert first.done(mark) - FOLLOWING <= {"patch secrets", "get secrets"}
-
-
-def test_leader_that_wakes_up_after_another_registered_changes_nothing(
-    stack: ExitStack, scene: Scene
-) -> None:
-    first, second = start(stack, scene, "--register-timeout=1s")
-    hold_one(scene)
-    sleep_through_a_change(first, second)
-    scene.server.release()
-    obj = scene.wait_ready(timeout=60)
-    mark, before = scene.plane.audit_mark(), scene.accounts()
-    first.process.resume()
-    assert first.process.wait(30) == 1
-    scene.wait_looks(2, SECRET, mark)
-    assert scene.accounts() == before
-    assert scene.get()["status"] == obj["status"]
-    assert records(obj) == {DOMAIN: before[DOMAIN]["fulldomain"]}
-    assert len(scene.server.accounts()) == 2
-    assert uncertain(scene) >= 1
-    assert "patch acmednsregistrations/status" not in first.done(mark)
-
-
-def test_sleeping_leader_s_claim_is_not_posted_when_it_wakes_up(
-    stack: ExitStack, scene: Scene
-) -> None:
-    first, second = start(stack, scene, "--register-timeout=1s")
-    scene.register(DOMAIN)
-    sleep_through_a_change(first, second)
-    scene.register("www.example.com", name="late", accountSecretRef=secret_ref("late"))
-    mark = scene.plane.audit_mark()
-    first.process.resume()
-    assert first.process.wait(30) == 1
-    assert len(scene.posts()) == 2
-    assert first.done(mark) <= FOLLOWING

@@ -29,13 +29,13 @@ def rotate(scene: Scene, value: str | None) -> None:
     scene.plane.kubectl("annotate", "--overwrite", "adr", "example", where, act)
 
 
-def wait_rotated(scene: Scene, value: str) -> Object:
+def wait_rotated(scene: Scene, value: str, timeout: float = 30) -> Object:
     """Wait until a rotation is done, for all domains."""
 
     def done() -> bool:
         return bool(scene.get()["status"].get("lastHandled", {}).get("rotate") == value)
 
-    eventually(done, 30, f"rotation {value} is handled")
+    eventually(done, timeout, f"rotation {value} is handled")
     return scene.wait_ready()
 
 
