@@ -32,6 +32,8 @@ def install(cluster: Cluster) -> None:
     """Apply what the operator needs in the cluster: CRD, namespace, ServiceAccount, RBAC."""
     cluster.kubectl("apply", "-k", str(ROOT / "manifests/crd"))
     cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    # Established or not, it answers 429 for a moment; kubectl tries again.
+    cluster.kubectl("get", "acmednsregistrations", "--all-namespaces")
     cluster.kubectl("apply", "-f", str(ROOT / "manifests/manager/namespace.yaml"))
     cluster.kubectl("apply", "-k", str(ROOT / "manifests/rbac"))
 
