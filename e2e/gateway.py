@@ -25,12 +25,12 @@ from aiohttp import web
 
 from e2e.cluster import ControlPlane, Object
 from e2e.process import free_ports
+from e2e.verbs import describe
 
 _PATIENCE = 30.0
 _BLOCK = 65536
 # They belong to one connection, or aiohttp writes them itself.
 _HOP = {"connection", "content-length", "host", "keep-alive", "transfer-encoding"}
-_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get"}
 
 
 def behind(kubeconfig: Path, server: str) -> Path:
@@ -351,18 +351,6 @@ class Gateway(_Server):
         finally:
             self._streams.remove(request)
         return response
-
-
-def describe(method: str, path: str, query: Mapping[str, str]) -> str:
-    """Return "verb resource" of a request, as in the audit log."""
-    parts = path.strip("/").split("/")
-    parts = parts[2:] if parts[0] == "api" else parts[3:]
-    if len(parts) > 2 and parts[0] == "namespaces":
-        parts = parts[2:]
-    verb = _VERBS[method]
-    if verb == "get" and len(parts) == 1:
-        verb = "watch" if "watch" in query else "list"
-    return f"{verb} {'/'.join([*parts[:1], *parts[2:]])}"
 
 
 def _end_to_end(headers: Mapping[str, str]) -> dict[str, str]:
