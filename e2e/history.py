@@ -13,7 +13,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -105,6 +105,7 @@ class History:
         since = {path: self._read(path) for path in self._seen}
         # What was there before is nothing that has happened.
         self.by_user |= {step.version for step in self.steps}
+        self.versions = [replace(each, records={}) for each in self.versions]
         for start in since.items():
             threading.Thread(target=self._watch, args=start, daemon=True).start()
         return self
