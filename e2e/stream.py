@@ -8,15 +8,19 @@ an object has an allowFrom of its own, by which its accounts are known at the se
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any
 
 from e2e.cluster import ApiError, ControlPlane, Object
 from e2e.history import History
-from e2e.scene import GROUP, condition, records, registration, secret_documents
+from e2e.operator import USER
+from e2e.process import eventually
+from e2e.scene import GROUP, condition, is_write, records, registration, secret_documents
 
-COUNT = 200
+# Between the end of all wishes and the last event about them, and long enough for a write.
+AT_REST = 4.0
 _ROTATE = f"{GROUP}/rotate"
 _POLICIES = ("PerDomain", "PerDomain", "Shared")
 _DELETIONS = ("Retain", "Delete")
@@ -32,9 +36,11 @@ class Stream:
         namespaces: Sequence[str],
         hosts: Sequence[str],
         random: Random,
+        count: int = 200,
     ) -> None:
         """Prepare; there is no object yet."""
         self.done = 0
+        self._count = count
         self._plane = plane
         self._history = history
         self._namespaces = namespaces
@@ -57,7 +63,7 @@ class Stream:
 
     def step(self) -> None:
         """Do one thing."""
-        number = self._random.randrange(COUNT)
+        number = self._random.randrange(self._count)
         act: Callable[[int], object] = self._create
         if number in self._alive:
             acts, weights = zip(*self._acts, strict=True)
@@ -69,7 +75,7 @@ class Stream:
 
     def fill(self) -> None:
         """Create all objects that there are not."""
-        for number in set(range(COUNT)) - self._alive:
+        for number in set(range(self._count)) - self._alive:
             with _any_of(409):
                 self._create(number)
 
@@ -81,6 +87,28 @@ class Stream:
             for each in self._objects(namespace)
             if (why := self._why_not(namespace, each))
         ]
+
+    def wait_rest(self, timeout: float, meanwhile: Callable[[], None]) -> None:
+        """Wait until all is as it should be."""
+        last: list[str] = []
+
+        def rests() -> bool:
+            meanwhile()
+            last[:] = self.unrest()
+            return not last
+
+        try:
+            eventually(rests, timeout, "rest")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {len(last)} are not: {last[:10]}") from None
+
+    def writes(self) -> list[str]:
+        """Return what the operator writes at rest, but its lease."""
+        time.sleep(AT_REST)
+        mark = self._plane.audit_mark()
+        time.sleep(AT_REST)
+        writes = [each for each in self._plane.audit(mark, user=USER) if is_write(each)]
+        return [each["requestURI"] for each in writes if "leases" not in each["requestURI"]]
 
     def served(self) -> Iterator[tuple[str, Object]]:
         """Return the objects that should be Ready, with their namespaces."""

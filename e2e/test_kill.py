@@ -20,10 +20,10 @@ import pytest
 from e2e.accounts import Verdict, judge
 from e2e.acmedns.client import AcmeDns
 from e2e.history import History
-from e2e.operator import NAMESPACE, USER, Operator
+from e2e.operator import NAMESPACE, Operator
 from e2e.peers import present
-from e2e.process import Say, eventually
-from e2e.scene import Site, is_write
+from e2e.process import Say
+from e2e.scene import Site
 from e2e.stream import Stream
 
 FLAGS = (
@@ -40,7 +40,6 @@ CALM = 14.0
 CALM_EVERY = 20
 TO_LEAD = 60.0
 TO_REST = 300.0
-AT_REST = 4.0
 
 FAULTS: dict[str, dict[str, Any]] = {
     "well": {},
@@ -148,25 +147,7 @@ class Run:
         self.server.unfault()
         for each in self.killer.replicas:
             each.kill()
-        last: list[str] = []
-
-        def rests() -> bool:
-            self.killer.revive()
-            last[:] = self.stream.unrest()
-            return not last
-
-        try:
-            eventually(rests, TO_REST, "rest")
-        except AssertionError as error:
-            raise AssertionError(f"{error}: {len(last)} are not: {last[:10]}") from None
-
-    def writes(self) -> list[str]:
-        """Return what the operator writes at rest, but its lease."""
-        time.sleep(AT_REST)
-        mark = self.plane.audit_mark()
-        time.sleep(AT_REST)
-        writes = [each for each in self.plane.audit(mark, user=USER) if is_write(each)]
-        return [each["requestURI"] for each in writes if "leases" not in each["requestURI"]]
+        self.stream.wait_rest(TO_REST, self.killer.revive)
 
     def transitions(self) -> int:
         """Return how often the lease has changed hands."""
@@ -247,7 +228,7 @@ def test_killed_at_random_it_loses_and_doubles_nothing(run: Run, kills: int, say
     assert verdict.made > verdict.stored and verdict.counted and verdict.removed
     assert run.killer.met["claims"] > kills / 10 and run.killer.met["POSTs"]
     run.try_some(5)
-    assert run.writes() == []
+    assert run.stream.writes() == []
 
 
 def report(run: Run, verdict: Verdict, took: tuple[float, float], say: Say) -> None:
