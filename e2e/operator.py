@@ -13,7 +13,7 @@ from types import TracebackType
 
 from e2e.cluster import Cluster
 from e2e.peers import ROOT
-from e2e.process import Process, free_ports
+from e2e.process import Process, eventually, free_ports
 
 NAMESPACE = "acme-dns-operator-system"
 SERVICE_ACCOUNT = "acme-dns-operator"
@@ -31,7 +31,9 @@ def binary() -> Path:
 def install(cluster: Cluster) -> None:
     """Apply what the operator needs in the cluster: CRD, namespace, ServiceAccount, RBAC."""
     cluster.kubectl("apply", "-k", str(ROOT / "manifests/crd"))
-    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    wait = ("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    # It fails where a CRD has no conditions yet.
+    eventually(lambda: cluster.kubectl(*wait, check=False).returncode == 0, 30, "Established")
     # Established or not, it answers 429 for a moment; kubectl tries again.
     cluster.kubectl("get", "acmednsregistrations", "--all-namespaces")
     cluster.kubectl("apply", "-f", str(ROOT / "manifests/manager/namespace.yaml"))
