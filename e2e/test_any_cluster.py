@@ -103,12 +103,11 @@ def test_shared_means_one_account(place: Place) -> None:
     assert len(names) == 1 and len(place.accounts()) == 2
 
 
-def test_what_is_not_supported_is_said(place: Place) -> None:
+def test_the_secret_gets_what_the_template_says(place: Place) -> None:
     place.apply("example.com", secretTemplate={"labels": {"mine": "yes"}})
-    place.cluster.wait("adr", "example", "condition=Stalled", place.namespace)
-    conditions = place.cluster.get("adr", "example", place.namespace)["status"]["conditions"]
-    assert "UnsupportedField" in {each["reason"] for each in conditions}
-    assert place.cluster.find("secret", SECRET, place.namespace) is None
+    place.wait_ready()
+    secret = place.cluster.get("secret", SECRET, place.namespace)
+    assert secret["metadata"]["labels"]["mine"] == "yes"
 
 
 def test_foreign_entries_are_kept(place: Place) -> None:

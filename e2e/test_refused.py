@@ -301,44 +301,37 @@ def test_deleted_entry_is_reported_and_ready_when_put_back(scene: Scene) -> None
 # --- what this version does not do ---
 
 
-UNSUPPORTED: dict[str, Any] = {
-    "secretTemplate": {"labels": {"mine": "yes"}},
-}
+ROTATE = f"{GROUP}/rotate"
+TOO_LONG = "2" * 257
 
 
-@pytest.mark.parametrize(("field", "value"), UNSUPPORTED.items())
-def test_unsupported_field_is_told_and_nothing_is_done(
-    scene: Scene, field: str, value: Any
-) -> None:
-    scene.create(registration(scene.server.url, "example.com", **{field: value}))
-    obj = stalls(scene, "UnsupportedField", "Registered")
-    assert f"spec.{field}" in told(obj)
+def annotate(scene: Scene, key: str, value: str | None) -> None:
+    """Set an annotation of the object, or remove it."""
+    where = f"--namespace={scene.namespace}"
+    change = f"{key}-" if value is None else f"{key}={value}"
+    scene.plane.kubectl("annotate", "adr", "example", where, change)
+
+
+@pytest.mark.parametrize(("act", "value"), [("probe", "1"), ("rotate", TOO_LONG)])
+def test_unsupported_act_is_told_and_nothing_is_done(scene: Scene, act: str, value: str) -> None:
+    obj = registration(scene.server.url, "example.com")
+    obj["metadata"]["annotations"] = {f"{GROUP}/{act}": value}
+    scene.create(obj)
+    assert f"{GROUP}/{act}" in told(stalls(scene, "UnsupportedField", "Registered"))
     assert scene.posts() == []
     assert scene.plane.find("secret", SECRET, scene.namespace) is None
-    scene.change(**{field: None})
+    annotate(scene, f"{GROUP}/{act}", None)
     scene.wait_ready()
     assert len(scene.posts()) == 1
 
 
-def test_unsupported_act_is_told_and_nothing_is_done(scene: Scene) -> None:
-    act = "probe"
-    obj = registration(scene.server.url, "example.com")
-    obj["metadata"]["annotations"] = {f"{GROUP}/{act}": "1"}
-    scene.create(obj)
-    assert f"{GROUP}/{act}" in told(stalls(scene, "UnsupportedField", "Registered"))
-    assert scene.posts() == []
-    where = f"--namespace={scene.namespace}"
-    scene.plane.kubectl("annotate", "adr", "example", where, f"{GROUP}/{act}-")
-    scene.wait_ready()
-
-
-def test_unsupported_field_on_a_registered_object_keeps_what_it_has(scene: Scene) -> None:
+def test_unsupported_act_on_a_registered_object_keeps_what_it_has(scene: Scene) -> None:
     obj = scene.register("example.com")
     secret = scene.secret()
-    scene.change(secretTemplate={"labels": {"mine": "yes"}})
+    annotate(scene, ROTATE, TOO_LONG)
     assert records(stalls(scene, "UnsupportedField", "Registered")) == records(obj)
     assert scene.secret() == secret
-    scene.change(secretTemplate=None)
+    annotate(scene, ROTATE, None)
     scene.wait_ready()
     assert len(scene.posts()) == 1
 

@@ -15,6 +15,7 @@ from e2e.operator import NAMESPACE, USER, Operator
 from e2e.peers import ROOT
 from e2e.process import eventually
 from e2e.scene import (
+    GROUP,
     KEY,
     SECRET,
     Scene,
@@ -51,7 +52,11 @@ def settle_ready(scene: Scene) -> dict[str, str]:
     for name, more in {"each": {}, "shared": {"accountPolicy": "Shared"}}.items():
         domains = ("example.com", "*.example.com", "www.example.com")
         scene.register(*domains, name=name, accountSecretRef=secret_ref(name), **more)
-    return dict.fromkeys(("adopted", "each", "shared"), "Ready")
+    for name in ("first", "second"):
+        wanted = {"secretTemplate": {"labels": {"wanted-by": name}}}
+        scene.register(f"{name}.example", name=name, accountSecretRef=secret_ref("tags"), **wanted)
+    reasons = dict.fromkeys(("adopted", "each", "first"), "Ready")
+    return reasons | {"shared": "TooManyNames", "second": "TemplateConflict"}
 
 
 def settle_stalled(scene: Scene) -> dict[str, str]:
@@ -73,15 +78,17 @@ def settle_stalled(scene: Scene) -> dict[str, str]:
         "incomplete": "AccountIncomplete",
         "elsewhere": "HostChanged",
         "inside": "HostAddressRefused",
-        "templated": "UnsupportedField",
+        "annotated": "UnsupportedField",
     }
     specs: dict[str, Object] = {
         "inside": {"host": "http://[::1]"},
-        "templated": {"secretTemplate": {"labels": {"mine": "yes"}}},
     }
     for name in reasons:
         spec = {"host": scene.server.url, "accountSecretRef": secret_ref(name)}
-        scene.create(registration(domains=["example.com"], name=name, **spec | specs.get(name, {})))
+        obj = registration(domains=["example.com"], name=name, **spec | specs.get(name, {}))
+        if name == "annotated":
+            obj["metadata"]["annotations"] = {f"{GROUP}/rotate": "2" * 257}
+        scene.create(obj)
     return reasons
 
 
@@ -98,9 +105,10 @@ def settle_lost(scene: Scene) -> dict[str, str]:
 
 def settle(scene: Scene) -> dict[str, str]:
     """Make objects in every state that lasts, and wait until all that is to say was said."""
-    reasons = settle_ready(scene) | settle_stalled(scene) | settle_lost(scene)
+    served = settle_ready(scene)
+    reasons = served | settle_stalled(scene) | settle_lost(scene)
     for name, reason in reasons.items():
-        scene.wait(name, Ready=f"{'True' if reason == 'Ready' else 'False'}/{reason}")
+        scene.wait(name, Ready=f"{name in served}/{reason}")
         scene.wait_event("Registered" if reason == "Ready" else reason, name)
     return reasons
 

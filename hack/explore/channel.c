@@ -215,14 +215,33 @@ static void end_edit(struct run *run, size_t p, size_t s, const struct fold_args
 	seat->queued = 1;
 }
 
+static void wake_templates(struct run *run, size_t p)
+{
+	size_t s;
+
+	for (s = 0; s < SEATS; s++) {
+		const struct api_registration *object = seat_object(run, p, s);
+
+		if (object && object->spec.template)
+			seat_touch(&run->w.processes[p], s);
+	}
+}
+
 static void end_edits(struct run *run, size_t p, const struct fold_args *written)
 {
 	size_t seats[SEATS];
 	size_t len = in_stage(&run->w.processes[p], RECORD_WRITING, seats);
+	bool dropped = false;
 	size_t i;
 
-	for (i = 0; i < len; i++)
+	for (i = 0; i < len; i++) {
+		uint32_t edit = run->w.processes[p].seats[seats[i]].edit;
+
+		dropped |= edit && store_edit_facts(run->store, edit)->dropped;
 		end_edit(run, p, seats[i], written);
+	}
+	if (dropped && written->b == PLAN_WRITTEN)
+		wake_templates(run, p);
 }
 
 static void edit_again(struct run *run, size_t p)

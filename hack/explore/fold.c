@@ -205,7 +205,7 @@ static void ask_edit(struct store *store, const struct sight *sights, size_t len
 	struct err err;
 	size_t i;
 
-	ledger = ledger_open(snapshot->values, snapshot->values_len, &err);
+	ledger = snapshot_open(snapshot, &err);
 	for (i = 0; ledger && i < len && !ledger_use(ledger, KEY, &err); i++) {
 		struct sight sight = sights[i];
 		char holder[PLAN_NONCE_LEN];
@@ -337,7 +337,7 @@ static void fold_time(struct plan_memory *memory, int64_t ms)
 {
 	size_t i;
 
-	_Static_assert(sizeof(*memory) == 33512,
+	_Static_assert(sizeof(*memory) == 33528,
 		       "a field was added to plan_memory: if it is a time, let it pass here");
 	pass_retry(&memory->read, ms);
 	pass_retry(&memory->write, ms);

@@ -158,7 +158,7 @@ static void drop_all(json_t *object, const char *const *names, size_t len)
 /* Of our own document only what no version of ours has written. */
 static void strip_own(json_t *own)
 {
-	static const char *const ours[] = {"version", "created", "owners"};
+	static const char *const ours[] = {"version", "created", "owners", "template"};
 	static const char *const of_record[] = {"owner", "host",   "origin", "uncertain",
 						"claim", "rotate", "next",   "retired"};
 	json_t *records = jv_ensure_object(jv_ensure_object(own, "keys"), KEY);
@@ -425,6 +425,7 @@ uint32_t store_edit(struct store *store, const struct plan_edit *edit)
 	if (item->thing)
 		return item->id;
 	facts = mem_zalloc(sizeof(*facts));
+	facts->dropped = edit->dropped;
 	for (i = 0; i < PLAN_WORKS; i++) {
 		if (edit->claimed[i].state != PLAN_WORK_NONE) {
 			facts->claims++;

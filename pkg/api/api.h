@@ -28,6 +28,7 @@
 #define API_MAX_DOMAINS 100
 #define API_MAX_HEADERS 16
 #define API_MAX_CA	65536 /* bytes of PEM */
+#define API_MAX_TAGS	16    /* labels, and as many annotations */
 
 /* Annotation on a Secret: an empty one, or one without the key, may be taken over. */
 #define API_ANNOTATION_ADOPT API_GROUP "/adopt"
@@ -61,6 +62,18 @@ struct api_auth {
 	char *ca_key;
 };
 
+/* One label or annotation for a Secret that the operator made. */
+struct api_tag {
+	bool annotation;
+	char *key;
+	char *value;
+};
+
+struct api_template {
+	size_t len;
+	struct api_tag tags[];
+};
+
 struct api_spec {
 	char *host;	   /* normal form, see url.h */
 	char *secret_name; /* in the object's own namespace, always */
@@ -71,10 +84,12 @@ struct api_spec {
 	size_t allow_from_len;
 	enum api_policy policy;
 	enum api_deletion deletion;
-	bool suspend;	       /* act on nothing but deletion */
-	struct api_auth *auth; /* NULL: none of it */
-	/* NULL, or the first thing that this version cannot act on: "spec.secretTemplate: not
-	 * supported by this version; remove it". Nothing is registered then. */
+	bool suspend;		       /* act on nothing but deletion */
+	unsigned char names;	       /* in the spec: "*.x" and "x" are two */
+	struct api_auth *auth;	       /* NULL: none of it */
+	struct api_template *template; /* NULL: none */
+	/* NULL, or the first thing that this version cannot act on: "spec.domains[1]: a label is
+	 * longer than 63". Nothing is registered then. */
 	char *unsupported;
 };
 
@@ -98,6 +113,8 @@ enum api_reason {
 	/* True */
 	API_REASON_READY,
 	API_REASON_ROTATION_NEEDED,
+	API_REASON_TEMPLATE_CONFLICT, /* of SecretReady, too */
+	API_REASON_TOO_MANY_NAMES,
 	API_REASON_REGISTERED_ALL,
 	API_REASON_STORED,
 	/* Registered */

@@ -32,4 +32,9 @@ bool api_is_data_key(const char *text, size_t max);
 struct api_auth *api_auth_decode(const json_t *object, char **ret_unsupported);
 void api_auth_free(struct api_auth *auth);
 
+/* ---- api_template.c: the same of spec.secretTemplate ---- */
+
+struct api_template *api_template_decode(const json_t *object, char **ret_unsupported);
+void api_template_free(struct api_template *template);
+
 #endif

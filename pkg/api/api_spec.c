@@ -33,6 +33,7 @@ void api_spec_done(struct api_spec *spec)
 	api_strings_free(spec->domains, spec->domains_len);
 	api_strings_free(spec->allow_from, spec->allow_from_len);
 	api_auth_free(spec->auth);
+	api_template_free(spec->template);
 	free(spec->unsupported);
 }
 
@@ -114,10 +115,13 @@ static void decode_secret_ref(const json_t *object, struct api_spec *spec)
 		unsupported(spec, "spec.accountSecretRef.key", "not a key of a Secret's data");
 }
 
-static void decode_domain(struct api_spec *spec, size_t i, const char *text)
+static void decode_domain(struct api_spec *spec, size_t i, const char *text,
+			  unsigned char names[API_MAX_DOMAINS])
 {
+	const unsigned char name = text[0] == '*' ? 2 : 1;
 	char domain[DNSNAME_LEN];
 	struct err err;
+	int at;
 
 	if (dnsname_domain(text, domain, &err)) {
 		CLEANUP(mem_freep) char *field = mem_printf("spec.domains[%zu]", i);
@@ -125,13 +129,20 @@ static void decode_domain(struct api_spec *spec, size_t i, const char *text)
 		unsupported(spec, field, err.msg);
 		return;
 	}
-	if (api_domain_index(spec, domain) < 0)
-		spec->domains[spec->domains_len++] = mem_strdup(domain);
+	at = api_domain_index(spec, domain);
+	if (at < 0) {
+		at = (int)spec->domains_len++;
+		spec->domains[at] = mem_strdup(domain);
+	}
+	if (!(names[at] & name))
+		spec->names++;
+	names[at] |= name;
 }
 
 static void decode_domains(const json_t *object, struct api_spec *spec)
 {
 	const json_t *list = jv_array(object, "spec.domains");
+	unsigned char names[API_MAX_DOMAINS] = {0}; /* bits: x, *.x */
 	size_t len = json_array_size(list);
 	size_t i;
 
@@ -141,7 +152,7 @@ static void decode_domains(const json_t *object, struct api_spec *spec)
 	}
 	spec->domains = mem_zalloc_array(len, sizeof(*spec->domains));
 	for (i = 0; i < len; i++)
-		decode_domain(spec, i, whole_text(json_array_get(list, i)));
+		decode_domain(spec, i, whole_text(json_array_get(list, i)), names);
 }
 
 static void decode_cidr(struct api_spec *spec, size_t i, const char *text)
@@ -207,19 +218,11 @@ static void decode_suspend(const json_t *object, struct api_spec *spec)
 /* What the schema knows and this version does not do yet: said, never ignored. */
 static void decode_unsupported(const json_t *object, struct api_spec *spec)
 {
-	static const char *const fields[] = {
-		"spec.secretTemplate",
-	};
 	static const char probe[] = API_GROUP "/probe";
-	static const char why[] = "not supported by this version; remove it";
 	const json_t *annotations = jv_object(object, "metadata.annotations");
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(fields); i++)
-		if (jv_get(object, fields[i]))
-			unsupported(spec, fields[i], why);
 	if (json_object_get(annotations, probe))
-		unsupported(spec, probe, why);
+		unsupported(spec, probe, "not supported by this version; remove it");
 }
 
 void api_spec_decode(const json_t *object, struct api_spec *spec)
@@ -233,5 +236,6 @@ void api_spec_decode(const json_t *object, struct api_spec *spec)
 	decode_suspend(object, spec);
 	decode_rotate(object, spec);
 	spec->auth = api_auth_decode(object, &spec->unsupported);
+	spec->template = api_template_decode(object, &spec->unsupported);
 	decode_unsupported(object, spec);
 }

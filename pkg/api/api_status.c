@@ -31,6 +31,8 @@ const char *api_reason_name(enum api_reason reason)
 		[API_REASON_SUSPENDED] = "Suspended",
 		[API_REASON_READY] = "Ready",
 		[API_REASON_ROTATION_NEEDED] = "RotationNeeded",
+		[API_REASON_TEMPLATE_CONFLICT] = "TemplateConflict",
+		[API_REASON_TOO_MANY_NAMES] = "TooManyNames",
 		[API_REASON_REGISTERED_ALL] = "Registered",
 		[API_REASON_STORED] = "Stored",
 		[API_REASON_REGISTERING] = "Registering",

@@ -190,7 +190,7 @@ static const struct {
 	{SPEC(",\"accountPolicy\":\"shared\""), "spec.accountPolicy: "},
 	{SPEC(",\"accountPolicy\":\"\""), "spec.accountPolicy: "},
 	{SPEC(",\"accountPolicy\":1"), "spec.accountPolicy: "},
-	{SPEC(",\"secretTemplate\":{\"labels\":{}}"), "spec.secretTemplate: "},
+	{SPEC(",\"secretTemplate\":[]"), "spec.secretTemplate: "},
 	{SPEC(",\"suspend\":\"true\""), "spec.suspend: "},
 	{SPEC(",\"deletionPolicy\":\"delete\""), "spec.deletionPolicy: "},
 	{SPEC(",\"deletionPolicy\":[]"), "spec.deletionPolicy: "},

@@ -80,7 +80,7 @@ static void act_leftover(struct record *record, const struct plan_view *view, co
 static void act_event(struct record *record, const struct plan_view *view)
 {
 	const struct api_condition *ready = &view->object->status.conditions[API_READY];
-	bool good = ready->status == API_TRUE;
+	bool good = ready->reason == API_REASON_READY;
 
 	emit(record, view->object, !good, good ? "Registered" : api_reason_name(ready->reason),
 	     ready->message);

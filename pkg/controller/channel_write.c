@@ -107,12 +107,39 @@ static void end_edit(struct record *record, const struct plan_written *written,
 	record_done(record);
 }
 
+static bool has_template(const struct record *record)
+{
+	const struct api_registration *object = record_object(record);
+
+	return object && object->spec.template;
+}
+
+/* A label went: who wants it, too, puts it back. */
+static void wake_templates(struct channel *channel)
+{
+	struct record *record;
+
+	DL_FOREACH2(channel->records, record, channel_next)
+	{
+		if (has_template(record))
+			record_touch(record, channel->sent_ms, WORKQ_LOW);
+	}
+}
+
 static void end_edits(struct channel *channel, const struct plan_written *written,
 		      const struct err *err)
 {
+	bool dropped = false;
+
 	channel->conflicts = 0;
-	while (channel->stages[RECORD_WRITING])
+	while (channel->stages[RECORD_WRITING]) {
+		const struct plan_edit *edit = channel->stages[RECORD_WRITING]->edit;
+
+		dropped |= edit && edit->dropped;
 		end_edit(channel->stages[RECORD_WRITING], written, err);
+	}
+	if (dropped && written->outcome == PLAN_WRITTEN)
+		wake_templates(channel);
 }
 
 /* Nothing was written; the edits are to be made anew. */
@@ -241,7 +268,7 @@ void channel_write(struct channel *channel)
 	CLEANUP(ledger_freep) struct ledger *ledger = NULL;
 	struct err err;
 
-	ledger = ledger_open(channel->snapshot.values, channel->snapshot.values_len, &err);
+	ledger = snapshot_open(&channel->snapshot, &err);
 	edit_waiting(channel, ledger);
 	if (!ledger || !ledger_changed(ledger)) {
 		end_edits(channel, &written, NULL);

@@ -179,6 +179,7 @@ struct snapshot {
 	int64_t as_of_ms; /* when the request was sent that brought it */
 	struct ledger_value *values;
 	size_t values_len;
+	json_t *tags;	       /* {labels, annotations} of the Secret; NULL: absent */
 	struct ledger *ledger; /* lent to views; NULL when our document is unreadable */
 	char *unparsable;      /* why ours, or the last key asked for, is; owned */
 };
@@ -187,6 +188,8 @@ void snapshot_set(struct snapshot *snapshot, const json_t *secret, int64_t as_of
 void snapshot_set_absent(struct snapshot *snapshot, int64_t as_of_ms);
 void snapshot_drop(
 	struct snapshot *snapshot); /* the contents go; what else it says is of the last reading */
+/* A ledger of its own, to be edited; NULL when our document is unreadable. */
+struct ledger *snapshot_open(const struct snapshot *snapshot, struct err *err) MUST_CHECK;
 /* Metadata and the values that a ledger changed, as a create or a merge patch. Owned by the caller.
  */
 json_t *snapshot_body(const struct snapshot *snapshot, const char *namespace, const char *name,

@@ -16,6 +16,8 @@ static void forget(struct snapshot *snapshot)
 	ledger_values_free(snapshot->values, snapshot->values_len);
 	free(snapshot->unparsable);
 	free(snapshot->same_server);
+	json_decref(snapshot->tags);
+	snapshot->tags = NULL;
 	snapshot->same_server = NULL;
 	snapshot->ledger = NULL;
 	snapshot->unparsable = NULL;
@@ -23,11 +25,34 @@ static void forget(struct snapshot *snapshot)
 	snapshot->values_len = 0;
 }
 
+struct ledger *snapshot_open(const struct snapshot *snapshot, struct err *err)
+{
+	struct ledger *ledger = ledger_open(snapshot->values, snapshot->values_len, err);
+
+	if (ledger)
+		ledger_set_metadata(ledger, snapshot->tags);
+	return ledger;
+}
+
+/* No more of the metadata: managedFields are long. */
+static json_t *take_tags(const json_t *secret)
+{
+	static const char *const names[] = {"labels", "annotations"};
+	json_t *tags = json_object();
+	json_t *metadata = jv_object(secret, "metadata");
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		if (jv_object(metadata, names[i]))
+			jv_set(tags, names[i], json_incref(jv_object(metadata, names[i])));
+	return tags;
+}
+
 static void open_ledger(struct snapshot *snapshot)
 {
 	struct err err;
 
-	snapshot->ledger = ledger_open(snapshot->values, snapshot->values_len, &err);
+	snapshot->ledger = snapshot_open(snapshot, &err);
 	if (!snapshot->ledger)
 		snapshot->unparsable = mem_strdup(err.msg);
 }
@@ -70,6 +95,7 @@ void snapshot_set(struct snapshot *snapshot, const json_t *secret, int64_t as_of
 		.immutable = jv_bool(secret, "immutable", false),
 		.adopt = is_true(json_object_get(annotations, API_ANNOTATION_ADOPT)),
 		.as_of_ms = as_of_ms,
+		.tags = take_tags(secret),
 	};
 	if (json_is_string(same_server))
 		snapshot->same_server = mem_strdup(json_string_value(same_server));
@@ -121,5 +147,6 @@ json_t *snapshot_body(const struct snapshot *snapshot, const char *namespace, co
 	for (i = 0; i < len; i++)
 		add_value(jv_ensure_object(body, "data"), &values[i]);
 	ledger_values_free(values, len);
+	ledger_write_tags(edited, metadata);
 	return body;
 }

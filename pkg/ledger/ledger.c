@@ -83,6 +83,8 @@ void ledger_free(struct ledger *ledger)
 	}
 	free(ledger->docs);
 	json_decref(ledger->own);
+	json_decref(ledger->metadata);
+	json_decref(ledger->tags);
 	free(ledger);
 }
 
@@ -208,7 +210,7 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high)
 	return value > high ? high : value;
 }
 
-static const char *owner_name(const struct ledger *ledger, const char *uid)
+const char *ledger_owner_name(const struct ledger *ledger, const char *uid)
 {
 	const char *name =
 		json_string_value(json_object_get(jv_object(ledger->own, "owners"), uid));
@@ -230,7 +232,7 @@ void ledger_look(const struct ledger *ledger, const char *key, const char *domai
 		.server_url = ledger_account_text(entry, "server_url"),
 		.origin = origin_of(record),
 		.owner = owner,
-		.owner_name = owner_name(ledger, owner),
+		.owner_name = ledger_owner_name(ledger, owner),
 		.host = jv_str(record, "host"),
 		.uncertain = jv_int(record, "uncertain", 0),
 		.nonce = jv_str(record, "claim.nonce"),

@@ -12,6 +12,7 @@
  * data["acme-dns-operator.json"] is our own:
  *
  *	{ "version": 1, "created": true, "owners": { <uid>: <name> },
+ *	  "template": { "labels": { <key>: { "owner": <uid>, "value" } }, "annotations": ... },
  *	  "keys": { <key>: { <domain>: { "owner": <uid>, "host": <URL>,
  *	      "origin": "registered" | "adopted", "uncertain": 0,
  *	      "claim": { "nonce", "holder", "owner", "host", "timeoutSeconds", "attempt",
@@ -21,10 +22,12 @@
  * "claim" is the right to one POST /register, written before it is sent. "uncertain" counts the
  * POSTs of which nobody knows whether they made an account, and the accounts thrown away. "rotate"
  * is the rotation last honoured; "next" an account that waits for its turn, "retired" the newest
- * that was replaced at each host, both as in the public document with their server_url. Members
+ * that was replaced at each host, both as in the public document with their server_url. "template"
+ * is what we put onto the Secret itself, and for which object; a tag here is either kind. Members
  * that we do not know are kept; another version is refused.
  */
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -59,6 +62,9 @@ void ledger_freep(struct ledger **ledger);
  * ERR_INVALID says why it cannot be read, or not be kept; then nothing may be written to it. The
  * key of our own document is refused. */
 int ledger_use(struct ledger *ledger, const char *key, struct err *err) MUST_CHECK;
+
+/* The metadata of the Secret, to be looked at for labels and annotations; NULL: it is absent. */
+void ledger_set_metadata(struct ledger *ledger, json_t *metadata);
 
 /* The Secret holds a document of ours: it needs no adoption. */
 bool ledger_is_ours(const struct ledger *ledger);
@@ -167,6 +173,32 @@ size_t ledger_count_owned(const struct ledger *ledger, const char *key, const ch
 size_t ledger_remove_owned(struct ledger *ledger, const char *key, const char *uid,
 			   char *const *keep, size_t keep_len);
 
+/* ---- labels and annotations of the Secret ---- */
+
+struct ledger_tag {
+	const char *value; /* as it is on the Secret; NULL: absent */
+	const char *put;   /* as we put it there; NULL: we did not */
+	const char *owner; /* uid of the object for which we did; "" = none */
+	const char *owner_name;
+};
+
+/* Our document says that we made the Secret. */
+bool ledger_is_created(const struct ledger *ledger);
+void ledger_look_tag(const struct ledger *ledger, bool annotation, const char *key,
+		     struct ledger_tag *ret_tag);
+/* The key of the owner's tag at or after position *at, as ledger_next_claimed(); but an edit of
+ * tags moves them. */
+const char *ledger_next_tag(const struct ledger *ledger, bool annotation, const char *uid,
+			    size_t *at);
+/* Neither the Secret nor its annotations pass what the API server permits. */
+bool ledger_tag_fits(const struct ledger *ledger, bool annotation, const char *key,
+		     const char *value, const struct ledger_owner *owner);
+/* Puts it onto the Secret, for this owner from now on. */
+void ledger_put_tag(struct ledger *ledger, bool annotation, const char *key, const char *value,
+		    const struct ledger_owner *owner);
+/* Takes one of ours away; if somebody has changed it, only out of our document. */
+void ledger_drop_tag(struct ledger *ledger, bool annotation, const char *key);
+
 /* ---- the result ---- */
 
 /* No smaller than the sum of all values' bytes after the edits, and after the accounts that the
@@ -182,5 +214,8 @@ bool ledger_changed(const struct ledger *ledger);
 /* The values that changed; *ret_values is freed by ledger_values_free(). */
 size_t ledger_write(const struct ledger *ledger, struct ledger_value **ret_values);
 void ledger_values_free(struct ledger_value *values, size_t len); /* wipes */
+/* Adds the labels and annotations that changed to the metadata of a merge patch; null takes away.
+ */
+void ledger_write_tags(const struct ledger *ledger, json_t *metadata);
 
 #endif

@@ -68,6 +68,15 @@ void ledger_set_created(struct ledger *ledger)
 
 /* ---- owners ---- */
 
+static bool owns_tag(const struct ledger *ledger, const char *uid)
+{
+	size_t labels = 0;
+	size_t annotations = 0;
+
+	return ledger_next_tag(ledger, false, uid, &labels) ||
+	       ledger_next_tag(ledger, true, uid, &annotations);
+}
+
 static bool owns_something(const struct ledger *ledger, const char *uid)
 {
 	CLEANUP(jv_freep) json_t *wanted = json_string(uid);
@@ -81,7 +90,7 @@ static bool owns_something(const struct ledger *ledger, const char *uid)
 		json_object_foreach(records, domain, record)
 			if (json_equal(json_object_get(record, "owner"), wanted))
 				return true;
-	return false;
+	return owns_tag(ledger, uid);
 }
 
 void ledger_forget_owner(struct ledger *ledger, const char *uid)

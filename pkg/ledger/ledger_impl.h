@@ -21,12 +21,16 @@ struct ledger {
 	struct ledger_doc *docs;
 	size_t docs_len;
 	size_t size_bound; /* grows only */
+	json_t *metadata;  /* the Secret's, as it was read; NULL: absent */
+	json_t *tags;	   /* the labels and annotations that change; NULL: none */
 };
 
 /* The document opened under key; asserts that ledger_use() was called. */
 struct ledger_doc *ledger_doc(const struct ledger *ledger, const char *key);
 /* Our records under key; NULL when there are none. */
 json_t *ledger_records(const struct ledger *ledger, const char *key);
+/* "" when it is not named. */
+const char *ledger_owner_name(const struct ledger *ledger, const char *uid);
 /* Our record of a domain; NULL when there is none. */
 json_t *ledger_record(const struct ledger *ledger, const char *key, const char *domain);
 /* The domain, or what to call it in a message when it is no host name. */

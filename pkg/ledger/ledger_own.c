@@ -108,12 +108,34 @@ static int check_keys(json_t *keys, struct err *err)
 	return 0;
 }
 
+static bool are_tags(const json_t *template, const char *name)
+{
+	json_t *records = json_object_get(template, name);
+	const char *key;
+	json_t *record;
+
+	json_object_foreach(records, key, record)
+		if (!json_is_object(record) || !is_text(record, "owner") ||
+		    !is_text(record, "value"))
+			return false;
+	return !records || json_is_object(records);
+}
+
+static int check_template(const json_t *template, struct err *err)
+{
+	if (!template || (json_is_object(template) && are_tags(template, "labels") &&
+			  are_tags(template, "annotations")))
+		return 0;
+	return damaged(err, "its template");
+}
+
 int ledger_own_check(const json_t *own, struct err *err)
 {
 	if (jv_int(own, "version", 0) != VERSION)
 		return err_set(err, ERR_INVALID, 0,
 			       "%s has a version that this operator does not know", LEDGER_OWN_KEY);
-	if (check_owners(jv_object(own, "owners"), err))
+	if (check_owners(jv_object(own, "owners"), err) ||
+	    check_template(json_object_get(own, "template"), err))
 		return -1;
 	return check_keys(jv_object(own, "keys"), err);
 }

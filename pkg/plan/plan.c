@@ -288,6 +288,19 @@ static bool ask_owner(const struct plan_view *view, const struct plan_assessment
 	return decide(action, PLAN_ASK_OWNER);
 }
 
+static bool ask_tag_owner(const struct plan_view *view, const struct plan_assessment *assessment,
+			  struct plan_action *action)
+{
+	struct ledger_tag tag;
+
+	if (!assessment->tags.asks)
+		return false;
+	plan_look_tag(view, assessment->tags.ask, &tag);
+	action->owner_uid = tag.owner;
+	action->owner_name = tag.owner_name;
+	return decide(action, PLAN_ASK_OWNER);
+}
+
 static bool edit_secret(const struct plan_view *view, const struct plan_memory *memory,
 			const struct plan_assessment *assessment, struct plan_action *action)
 {
@@ -300,7 +313,7 @@ static bool edit_secret(const struct plan_view *view, const struct plan_memory *
 	if (prepare_claims(view, memory, assessment, action))
 		return true;
 	if (!plan_has_edits(assessment) && !action->claims)
-		return false;
+		return ask_tag_owner(view, assessment, action);
 	/* The patch proves to the API server that the object is the one we see, even if it changes
 	 * nothing. */
 	if (memory->visited_generation != view->object->generation)

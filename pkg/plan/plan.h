@@ -70,12 +70,13 @@ struct plan_foreign {
 	int64_t until_ms;
 };
 
-/* Whether the owners that our document names for domains of our spec still are. Bit i is domain i
- * of the spec of that generation. What may be taken is known of one owner at a time, by its uid. */
+/* Whether the owners that our document names for domains and tags of our spec still are. Bit i is
+ * domain i of the spec of that generation, bit API_MAX_DOMAINS + i is secretTemplate's. What may be
+ * taken is known of one owner at a time, by its uid. */
 struct plan_owner {
 	char uid[64];	  /* who was asked last; "" = nobody yet */
-	uint64_t free[2]; /* it does not exist or list the domain any more, as of asked_ms */
-	uint64_t held[2]; /* whoever is named lists it, as of since_ms */
+	uint64_t free[3]; /* it does not exist or list the domain any more, as of asked_ms */
+	uint64_t held[3]; /* whoever is named lists it, as of since_ms */
 	int64_t generation;
 	int64_t asked_ms;
 	int64_t since_ms;
@@ -210,10 +211,11 @@ struct plan_edit {
 	/* Accounts that may exist unknown to anybody, counted in our document by this edit. */
 	unsigned int uncertain;
 	bool too_large; /* a claim was left out: the Secret could not take the account */
+	bool dropped;	/* a label or annotation that another object may want, too */
 };
 
-/* Makes every edit that the object needs now: stores first, then owners, adoptions, shares, claims;
- * of an object that is being deleted under Delete, stores and the removal of what it owns.
+/* Makes every edit that the object needs now: stores first, then owners, adoptions, shares, claims,
+ * labels; of an object that is being deleted under Delete, stores and the removal of what it owns.
  * Finding nothing to do is fine. The ledger is another opening of the reading in the view, and the
  * newest; view->host.slots are the slots that it may take. Whatever comes of the edit, the next
  * view shows this reading, what was written, or a newer one, never an older one. */

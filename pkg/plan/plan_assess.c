@@ -40,19 +40,19 @@ bool plan_has_edits(const struct plan_assessment *assessment)
 {
 	const size_t *count = assessment->count;
 
-	return assessment->takes || assessment->removals || count[NEED_ADOPT] ||
-	       count[NEED_SHARE] || count[NEED_SWITCH] || count[NEED_REHOST];
+	return assessment->takes || assessment->removals || assessment->tags.edits ||
+	       count[NEED_ADOPT] || count[NEED_SHARE] || count[NEED_SWITCH] || count[NEED_REHOST];
 }
 
 bool plan_wants_edit(const struct plan_assessment *assessment)
 {
 	const size_t *count = assessment->count;
 
-	return plan_has_edits(assessment) || count[NEED_WORK] || count[NEED_CLAIM] ||
-	       count[NEED_OWNER];
+	return plan_has_edits(assessment) || assessment->tags.asks || count[NEED_WORK] ||
+	       count[NEED_CLAIM] || count[NEED_OWNER];
 }
 
-static bool has_bit(const uint64_t bits[2], size_t i)
+static bool has_bit(const uint64_t bits[3], size_t i)
 {
 	return bits[i / 64] >> (i % 64) & 1;
 }
@@ -65,19 +65,18 @@ static bool is_asked(const struct plan_owner *owner, const char *uid)
 	return strncmp(owner->uid, uid, sizeof(owner->uid) - 1) == 0;
 }
 
-/* Another owner is named: NEED_NOTHING when the domain may be taken from it. */
-static enum plan_need judge_owner(const struct plan_view *view, const struct plan_memory *memory,
-				  const struct ledger_entry *entry, size_t i)
+enum plan_need plan_judge_owner(const struct plan_view *view, const struct plan_memory *memory,
+				const char *uid, const char *name, size_t bit)
 {
 	const struct plan_owner *owner = &memory->owner;
 	bool valid = owner->generation == view->object->generation;
 
-	if (!*entry->owner_name)
+	if (!*name)
 		return NEED_NOTHING;
-	if (valid && has_bit(owner->free, i) && is_asked(owner, entry->owner) &&
+	if (valid && has_bit(owner->free, bit) && is_asked(owner, uid) &&
 	    view->now_ms - owner->asked_ms < PLAN_OWNER_MS)
 		return NEED_NOTHING;
-	if (valid && has_bit(owner->held, i) && view->now_ms - owner->since_ms < PLAN_OWNER_MS)
+	if (valid && has_bit(owner->held, bit) && view->now_ms - owner->since_ms < PLAN_OWNER_MS)
 		return NEED_CONFLICT;
 	return NEED_OWNER;
 }
@@ -283,7 +282,8 @@ static void assess_domain(const struct plan_view *view, const struct plan_memory
 		return;
 	}
 	if (*entry->owner && strcmp(entry->owner, object->uid) != 0) {
-		enum plan_need judged = judge_owner(view, memory, entry, i);
+		enum plan_need judged =
+			plan_judge_owner(view, memory, entry->owner, entry->owner_name, i);
 
 		domain->take = judged == NEED_NOTHING;
 		if (!domain->take) {
@@ -375,6 +375,7 @@ void plan_assess(const struct plan_view *view, const struct plan_memory *memory,
 		assess_sharing(spec->domains_len, ret);
 	count_needs(spec->domains_len, ret);
 	ret->removals = plan_removals(view, memory, ledger);
-	if (ret->count[NEED_CONFLICT])
+	plan_assess_tags(view, memory, ledger, &ret->tags);
+	if (ret->count[NEED_CONFLICT] || ret->tags.held)
 		wake_at(ret, memory->owner.since_ms + PLAN_OWNER_MS);
 }

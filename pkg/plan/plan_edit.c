@@ -242,6 +242,13 @@ static void remove_but(const struct editor *e, char *const *keep, size_t keep_le
 		e->ledger, e->key, e->view->object->uid, keep, keep_len);
 }
 
+/* The object goes, and all that was made for it. */
+static void remove_all(const struct editor *e)
+{
+	remove_but(e, NULL, 0);
+	e->edit->dropped = plan_drop_tags(e->view, e->ledger);
+}
+
 /* ---- the whole ---- */
 
 void plan_edit(const struct plan_view *view, const struct plan_memory *memory,
@@ -266,7 +273,7 @@ void plan_edit(const struct plan_view *view, const struct plan_memory *memory,
 			store(&e, i);
 	if (plan_is_leaving(view) && plan_slots_held(memory) == 0 &&
 	    !plan_awaits_claim(view, memory, ledger, &a))
-		remove_but(&e, NULL, 0);
+		remove_all(&e);
 	if (!plan_may_begin(view) || memory->visited_generation != view->object->generation)
 		return;
 	plan_assess(view, memory, ledger, &a);
@@ -279,4 +286,6 @@ void plan_edit(const struct plan_view *view, const struct plan_memory *memory,
 	for (i = 0; i < view->object->spec.domains_len; i++)
 		share(&e, &a, i);
 	make_claims(&e, &a);
+	ret_edit->dropped = plan_drop_tags(view, ledger);
+	plan_put_tags(view, memory, ledger);
 }

@@ -206,7 +206,7 @@ static const struct row takes[] = {
 	{"not by one who does not lead", ON(not_leading), .accounts = A_ACCOUNT, .records = "{}"},
 	{"not while it is suspended", .spec = ",'suspend':true", .accounts = A_ACCOUNT,
 	 .records = "{}"},
-	{"not by what is not supported", .spec = ",'secretTemplate':{}", .accounts = A_ACCOUNT,
+	{"not by what is not supported", .spec = ",'suspend':1", .accounts = A_ACCOUNT,
 	 .records = "{}"},
 	{"shared", .domains = AB, .spec = SHARED, .accounts = A_ACCOUNT, .records = A_OURS,
 	 .want_accounts = BOTH(ACCOUNT), .want_records = BOTH(REGISTERED)},

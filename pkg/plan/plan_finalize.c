@@ -52,8 +52,9 @@ static void let_go(const struct plan_memory *memory, const char *leftover,
 static bool owns_something(const struct plan_view *view)
 {
 	return view->secret.state == PLAN_SECRET_PRESENT &&
-	       ledger_count_owned(view->secret.ledger, view->secret.key, view->object->uid, NULL,
-				  0) > 0;
+	       (ledger_count_owned(view->secret.ledger, view->secret.key, view->object->uid, NULL,
+				   0) > 0 ||
+		plan_unwanted_tags(view, view->secret.ledger) > 0);
 }
 
 bool plan_awaits_claim(const struct plan_view *view, const struct plan_memory *memory,

@@ -345,6 +345,32 @@ static bool lists(const struct api_registration *owner, const char *uid, const c
 	       api_domain_index(&owner->spec, domain) >= 0;
 }
 
+static void note_owner(struct plan_owner *asked, size_t bit, bool wants, bool named)
+{
+	if (!wants)
+		asked->free[bit / 64] |= UINT64_C(1) << (bit % 64);
+	else if (named)
+		asked->held[bit / 64] |= UINT64_C(1) << (bit % 64);
+}
+
+/* The same for the labels and annotations. */
+static void note_tags(const struct plan_view *view, const char *uid,
+		      const struct api_registration *owner, struct plan_owner *asked)
+{
+	const struct api_template *template = view->object->spec.template;
+	bool lives = owner && strcmp(owner->uid, uid) == 0 && !owner->deleting;
+	struct ledger_tag tag;
+	size_t i;
+
+	for (i = 0; view->secret.ledger && template && i < template->len; i++) {
+		plan_look_tag(view, i, &tag);
+		note_owner(asked, API_MAX_DOMAINS + i,
+			   lives && plan_wants_tag(owner, template->tags[i].annotation,
+						   template->tags[i].key),
+			   strcmp(tag.owner, uid) == 0);
+	}
+}
+
 void plan_fold_owner(struct plan_memory *memory, const struct plan_view *view, const char *uid,
 		     const struct api_registration *owner)
 {
@@ -360,14 +386,9 @@ void plan_fold_owner(struct plan_memory *memory, const struct plan_view *view, c
 	memset(asked->uid, 0, sizeof(asked->uid));
 	(void)snprintf(asked->uid, sizeof(asked->uid), "%s", uid);
 	memset(asked->free, 0, sizeof(asked->free));
-	for (i = 0; i < spec->domains_len; i++) {
-		uint64_t bit = UINT64_C(1) << (i % 64);
-
-		if (!lists(owner, uid, spec->domains[i]))
-			asked->free[i / 64] |= bit;
-		else if (is_named(view, i, uid))
-			asked->held[i / 64] |= bit;
-	}
+	for (i = 0; i < spec->domains_len; i++)
+		note_owner(asked, i, lists(owner, uid, spec->domains[i]), is_named(view, i, uid));
+	note_tags(view, uid, owner, asked);
 }
 
 void plan_fold_owner_stale(struct plan_memory *memory)

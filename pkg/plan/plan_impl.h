@@ -40,6 +40,26 @@ struct plan_domain {
 	bool served;  /* at our host */
 };
 
+enum plan_tag_need {
+	TAG_FINE,
+	TAG_PUT,
+	TAG_ASK,  /* another owner is named: does it still want the key? */
+	TAG_HELD, /* it does, with another value; from here on it is a conflict */
+	TAG_FOREIGN,
+	TAG_NO_ROOM,
+	TAG_ADOPTED, /* of all: the Secret is not one that we made */
+};
+
+/* spec.secretTemplate; numbers are places in it. */
+struct plan_tags {
+	size_t edits; /* tags to put or to take away */
+	bool asks;
+	size_t ask; /* the first whose owner is to be asked */
+	bool held;
+	enum plan_tag_need conflict; /* the first; FINE: none */
+	size_t first;		     /* whose that is */
+};
+
 struct plan_assessment {
 	struct plan_domain domains[API_MAX_DOMAINS];
 	size_t count[NEEDS];
@@ -52,6 +72,7 @@ struct plan_assessment {
 	int first[NEEDS];  /* the first domain with that need, or -1 */
 	int shared_source; /* SHARE: the domain whose account the others get */
 	int64_t wake_ms;   /* when a claim expires or an owner is asked again */
+	struct plan_tags tags;
 };
 
 /* ledger: of the object's key. */
@@ -78,6 +99,28 @@ const char *plan_entry_host(const struct ledger_entry *entry);
 enum api_reason plan_secret_problem(const struct plan_view *view);
 /* Nor can it be written. */
 bool plan_is_writable(const struct plan_view *view);
+
+/* Another owner is named for a domain or tag, whose bit in plan_owner that is: NEED_NOTHING when it
+ * may be taken from it, NEED_OWNER, or NEED_CONFLICT. */
+enum plan_need plan_judge_owner(const struct plan_view *view, const struct plan_memory *memory,
+				const char *uid, const char *name, size_t bit);
+
+/* ---- plan_template.c: spec.secretTemplate ---- */
+
+bool plan_wants_tag(const struct api_registration *object, bool annotation, const char *key);
+void plan_assess_tags(const struct plan_view *view, const struct plan_memory *memory,
+		      const struct ledger *ledger, struct plan_tags *ret);
+/* What our document says of a tag of the spec. */
+void plan_look_tag(const struct plan_view *view, size_t i, struct ledger_tag *ret_tag);
+/* Tags that are there for the object, and that it wants no more: all, when it is being deleted. */
+size_t plan_unwanted_tags(const struct plan_view *view, const struct ledger *ledger);
+bool plan_drop_tags(const struct plan_view *view, struct ledger *ledger); /* true: there were */
+/* Last of an edit: the Secret is made for accounts only. */
+void plan_put_tags(const struct plan_view *view, const struct plan_memory *memory,
+		   struct ledger *ledger);
+/* Of the conflict, for people. */
+void plan_tag_message(const struct plan_view *view, const struct plan_tags *tags, char *ret,
+		      size_t len);
 
 /* ---- plan.c ---- */
 

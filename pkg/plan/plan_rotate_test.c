@@ -459,7 +459,7 @@ static void test_shared_and_another_domain(void **state)
 	(void)edit(&s);
 	assert_int_equal(s.memory.works[0].state, PLAN_WORK_NONE);
 	expect_accounts(&s, ABC_SHARED(HOST));
-	publish(&s, "Ready", "", "1");
+	publish(&s, "TooManyNames", "", "1");
 	scene_done(&s);
 }
 
@@ -477,7 +477,7 @@ static void test_shared_at_the_same_server(void **state)
 	(void)edit(&s);
 	assert_int_equal(s.memory.works[0].state, PLAN_WORK_NONE);
 	expect_accounts(&s, ABC_SHARED(HOST));
-	publish(&s, "Ready", "", "");
+	publish(&s, "TooManyNames", "", "");
 	scene_done(&s);
 }
 

@@ -5,6 +5,8 @@
 #include "plan/plan_impl.h"
 
 #define MESSAGE_LEN 512
+/* TXT values that acme-dns keeps of an account: each name that is validated needs one. */
+#define SHARED_MOST 2
 
 /* One condition in the making. */
 struct verdict {
@@ -209,6 +211,16 @@ static enum api_reason secret_trouble(const struct plan_view *view,
 								   : API_REASON_OTHER;
 }
 
+/* The accounts are stored all the same. */
+static struct verdict template_conflict(const struct plan_view *view,
+					const struct plan_assessment *a)
+{
+	struct verdict v = verdict(API_TRUE, API_REASON_TEMPLATE_CONFLICT, "");
+
+	plan_tag_message(view, &a->tags, v.message, sizeof(v.message));
+	return v;
+}
+
 static struct verdict secret_ready(const struct plan_view *view, const struct plan_memory *memory,
 				   const struct plan_assessment *a)
 {
@@ -221,6 +233,8 @@ static struct verdict secret_ready(const struct plan_view *view, const struct pl
 	if (!a)
 		return verdict(API_UNKNOWN, API_REASON_REGISTERING,
 			       "the Secret is not looked at yet, see Registered");
+	if (is_complete(view, a) && a->tags.conflict)
+		return template_conflict(view, a);
 	if (is_complete(view, a))
 		return verdict(API_TRUE, API_REASON_STORED, "the Secret holds every account");
 	return verdict(API_UNKNOWN, API_REASON_REGISTERING,
@@ -285,6 +299,13 @@ static struct verdict all_is_well(const struct plan_view *view, const struct pla
 
 	if (needed)
 		return verdict(API_TRUE, API_REASON_ROTATION_NEEDED, needed);
+	if (a->tags.conflict)
+		return template_conflict(view, a);
+	if (view->object->spec.policy == API_SHARED && view->object->spec.names > SHARED_MOST)
+		return verdict(API_TRUE, API_REASON_TOO_MANY_NAMES,
+			       "more than two names share an account, which holds two TXT values: "
+			       "a certificate for three of them fails; use spec.accountPolicy "
+			       "PerDomain, or several objects");
 	return verdict(API_TRUE, API_REASON_READY, "the Secret holds an account for every domain");
 }
 

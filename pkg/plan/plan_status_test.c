@@ -229,14 +229,13 @@ static const struct row registered[] = {
 	 .records = A_OURS, .registered = "False AccountMissing", .secret_ready = REGISTERING,
 	 .ready = "False AccountMissing", .progress = "Reconciling ProgressingWithRetry",
 	 .value = ""},
-	{"not supported", ON(unparsable), .spec = ",'secretTemplate':{}", .status = NAMED("a.test"),
+	{"not supported", ON(unparsable), .spec = ",'suspend':1", .status = NAMED("a.test"),
 	 .registered = "False UnsupportedField", .secret_ready = REGISTERING,
 	 .ready = "False UnsupportedField", .progress = "Stalled UnsupportedField",
-	 .says = "spec.secretTemplate", .value = FULL},
-	{"not supported, and the Secret is not even read", ON(unread),
-	 .spec = ",'secretTemplate':{}", .registered = "False UnsupportedField",
-	 .secret_ready = REGISTERING, .ready = "False UnsupportedField",
-	 .progress = "Stalled UnsupportedField", .value = ""},
+	 .says = "spec.suspend", .value = FULL},
+	{"not supported, and the Secret is not even read", ON(unread), .spec = ",'suspend':1",
+	 .registered = "False UnsupportedField", .secret_ready = REGISTERING,
+	 .ready = "False UnsupportedField", .progress = "Stalled UnsupportedField", .value = ""},
 };
 
 static void test_registered(void **state)

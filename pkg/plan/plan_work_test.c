@@ -74,7 +74,7 @@ static const struct row posts[] = {
 	{"claimed at another host", ON(claimed_elsewhere), .want = PLAN_EXPIRE},
 	{"the domain left the spec", ON(claimed_b), .want = PLAN_EXPIRE},
 	{"suspended in the meantime", ON(claimed), .spec = ",'suspend':true", .want = PLAN_EXPIRE},
-	{"nothing is supported", ON(claimed), .spec = ",'secretTemplate':{}", .want = PLAN_EXPIRE},
+	{"nothing is supported", ON(claimed), .spec = ",'suspend':1", .want = PLAN_EXPIRE},
 	{"not leading", ON(claimed, not_leading), .want = PLAN_EXPIRE},
 	{"on its way out", ON(claimed, deleting), .want = PLAN_EXPIRE},
 	{"gone", ON(claimed, gone), .want = PLAN_EXPIRE},

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Labels and annotations of the Secret: what it has, what we put there, and what is to change. */
+
+#include <string.h>
+
+#include "jv/jv.h"
+#include "ledger/ledger_impl.h"
+
+/* The API server's limit on keys and values of all annotations together. */
+#define MAX_ANNOTATIONS (256 * 1024)
+/* Of our record of a tag, apart from key, value and owner; with a new member around it. */
+#define TAG_SIZE 128
+
+static const char *member(bool annotation)
+{
+	return annotation ? "annotations" : "labels";
+}
+
+void ledger_set_metadata(struct ledger *ledger, json_t *metadata)
+{
+	json_decref(ledger->metadata);
+	ledger->metadata = json_incref(metadata);
+}
+
+bool ledger_is_created(const struct ledger *ledger)
+{
+	return jv_bool(ledger->own, "created", false);
+}
+
+/* ---- asking ---- */
+
+/* As it will be; NULL: absent. */
+static const char *value_of(const struct ledger *ledger, bool annotation, const char *key)
+{
+	const char *name = member(annotation);
+	const json_t *changed = json_object_get(json_object_get(ledger->tags, name), key);
+
+	if (!changed)
+		changed = json_object_get(json_object_get(ledger->metadata, name), key);
+	return json_string_value(changed);
+}
+
+static json_t *records_of(const struct ledger *ledger, bool annotation)
+{
+	return json_object_get(jv_object(ledger->own, "template"), member(annotation));
+}
+
+void ledger_look_tag(const struct ledger *ledger, bool annotation, const char *key,
+		     struct ledger_tag *ret_tag)
+{
+	const json_t *record = json_object_get(records_of(ledger, annotation), key);
+	const char *owner = jv_str(record, "owner");
+
+	*ret_tag = (struct ledger_tag){
+		.value = value_of(ledger, annotation, key),
+		.put = record ? jv_str(record, "value") : NULL,
+		.owner = owner,
+		.owner_name = ledger_owner_name(ledger, owner),
+	};
+}
+
+const char *ledger_next_tag(const struct ledger *ledger, bool annotation, const char *uid,
+			    size_t *at)
+{
+	json_t *records = records_of(ledger, annotation);
+	const char *key;
+	json_t *record;
+	size_t i = 0;
+
+	json_object_foreach(records, key, record) {
+		if (i++ < *at || strcmp(jv_str(record, "owner"), uid) != 0)
+			continue;
+		*at = i;
+		return key;
+	}
+	return NULL;
+}
+
+static size_t annotations_size(const struct ledger *ledger)
+{
+	json_t *sets[] = {json_object_get(ledger->metadata, member(true)),
+			  json_object_get(ledger->tags, member(true))};
+	size_t size = 0;
+	const char *key;
+	json_t *value;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(sets); i++)
+		json_object_foreach(sets[i], key, value)
+			size += strlen(key) + json_string_length(value);
+	return size;
+}
+
+bool ledger_tag_fits(const struct ledger *ledger, bool annotation, const char *key,
+		     const char *value, const struct ledger_owner *owner)
+{
+	CLEANUP(jv_freep) json_t *text = json_string(value);
+	size_t own = ledger->size_bound + TAG_SIZE + strlen(key) + ledger_text_size(text) +
+		     2 * strlen(owner->uid) + strlen(owner->name);
+
+	if (own > LEDGER_MAX_SECRET)
+		return false;
+	return !annotation ||
+	       annotations_size(ledger) + strlen(key) + strlen(value) <= MAX_ANNOTATIONS;
+}
+
+/* ---- changing ---- */
+
+static void change(struct ledger *ledger, bool annotation, const char *key, json_t *value)
+{
+	if (!ledger->tags)
+		ledger->tags = json_object();
+	jv_set(jv_ensure_object(ledger->tags, member(annotation)), key, value);
+}
+
+void ledger_put_tag(struct ledger *ledger, bool annotation, const char *key, const char *value,
+		    const struct ledger_owner *owner)
+{
+	json_t *template = ledger_ensure_own(ledger, ledger->own, "template");
+	json_t *records = ledger_ensure_own(ledger, template, member(annotation));
+	json_t *record = ledger_ensure_own(ledger, records, key);
+	CLEANUP(jv_freep) json_t *before = json_incref(json_object_get(record, "owner"));
+	const char *now = value_of(ledger, annotation, key);
+
+	ledger_put_own(ledger, record, "owner", json_string(owner->uid));
+	ledger_put_own(ledger, record, "value", json_string(value));
+	ledger_put_own(ledger, json_object_get(ledger->own, "owners"), owner->uid,
+		       json_string(owner->name));
+	if (before)
+		ledger_forget_owner(ledger, json_string_value(before));
+	if (now && strcmp(now, value) == 0)
+		return;
+	change(ledger, annotation, key, json_string(value));
+	ledger->own_changed = true;
+}
+
+void ledger_drop_tag(struct ledger *ledger, bool annotation, const char *key)
+{
+	json_t *records = records_of(ledger, annotation);
+	json_t *record = json_incref(json_object_get(records, key));
+	const char *now = value_of(ledger, annotation, key);
+
+	if (now && strcmp(now, jv_str(record, "value")) == 0)
+		change(ledger, annotation, key, json_null());
+	ledger_drop_own(ledger, records, key);
+	if (json_object_size(records) == 0)
+		ledger_drop_own(ledger, jv_object(ledger->own, "template"), member(annotation));
+	if (json_object_size(jv_object(ledger->own, "template")) == 0)
+		ledger_drop_own(ledger, ledger->own, "template");
+	ledger_forget_owner(ledger, jv_str(record, "owner"));
+	json_decref(record);
+}
+
+/* ---- the result ---- */
+
+void ledger_write_tags(const struct ledger *ledger, json_t *metadata)
+{
+	const char *name;
+	json_t *changes;
+
+	json_object_foreach(ledger->tags, name, changes)
+		(void)json_object_update(jv_ensure_object(metadata, name), changes);
+}
