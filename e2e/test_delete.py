@@ -81,17 +81,6 @@ def test_the_finalizer_is_there_before_the_first_claim(scene: Scene) -> None:
     )
 
 
-def test_the_policy_goes_there_and_back(scene: Scene) -> None:
-    scene.register("example.com")
-    secret = scene.secret()
-    scene.change(deletionPolicy="Delete")
-    eventually(lambda: finalizers(scene.get()) == [FINALIZER], 30, "the finalizer is added")
-    scene.change(deletionPolicy=None)
-    eventually(lambda: finalizers(scene.get()) == [], 30, "the finalizer is removed")
-    scene.wait_ready()
-    assert scene.secret() == secret
-
-
 def test_domains_taken_from_the_spec_stay_or_go(scene: Scene) -> None:
     scene.register("example.com", "www.example.com")
     scene.change(domains=["example.com"])
