@@ -21,6 +21,7 @@
 
 struct http;
 struct http_response;
+struct http_tls;
 
 #define ACMEDNS_UUID_LEN      37   /* with the NUL, as the others */
 #define ACMEDNS_PASSWORD_LEN  257  /* at most 256 printable characters */
@@ -105,7 +106,10 @@ struct acmedns_probe {
 	 * seen to that. The credentials go there, by a connection of their own and not by way of
 	 * a redirect. */
 	const char *host;
-	const char *pin; /* as http_request's; NULL only for an IPv6 address in the URL */
+	const char *pin; /* as http_request's, as the next; no pin only for an IPv6 address in
+			  * the URL, or behind a proxy */
+	const char *proxy;
+	const struct http_tls *tls; /* NULL: the system's roots; else lent until the call ends */
 	const char *username;
 	const char *password;
 	const char *subdomain;

@@ -138,6 +138,8 @@ static struct http_call *send_probe(struct http *http, const struct acmedns_prob
 		.timeout_ms = probe->timeout_ms,
 		.fresh_connection = true,
 		.pin = probe->pin,
+		.proxy = probe->proxy,
+		.tls = probe->tls,
 		.on_done = on_answer,
 		.ctx = call,
 	};
@@ -167,7 +169,7 @@ struct acmedns_probe_call *acmedns_probe_start(struct http *http, const struct a
 		return NULL;
 	}
 	/* Without a pin libcurl would look a name up, and take what it finds. */
-	assert(probe->pin || host.ipv6);
+	assert(probe->pin || probe->proxy || host.ipv6);
 	call = mem_zalloc(sizeof(*call));
 	*call = (struct acmedns_probe_call){.on_done = probe->on_done, .ctx = probe->ctx};
 	url = mem_printf("%s/update", host.text);

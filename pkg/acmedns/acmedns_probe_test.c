@@ -200,6 +200,22 @@ static void test_request(void **state)
 	assert_int_equal(w->peer.accepted, 2); /* no connection is used again */
 }
 
+/* Where a proxy leads the name is not looked up here, and so not pinned. */
+static void test_proxy(void **state)
+{
+	struct world *w = *state;
+	struct errand errand;
+	char proxy[64];
+
+	errand_to(w, &errand);
+	(void)snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%d", w->peer.port);
+	errand.probe.pin = NULL;
+	errand.probe.proxy = proxy;
+	errand.probe.host = "http://acme.test/path";
+	assert_int_equal(ask(w, &errand), ACMEDNS_PROBE_NOT_ACMEDNS);
+	assert_memory_equal(w->peer.head, "POST http://acme.test/path/update ", 34);
+}
+
 /* Whatever was written into the Secret: the body stays what it is. */
 static void test_odd_subdomain(void **state)
 {
@@ -333,13 +349,9 @@ static void test_cancel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answer),
-		CASE(test_request),
-		CASE(test_odd_subdomain),
-		CASE(test_unsupported),
-		CASE(test_nowhere_else),
-		CASE(test_rude_peer),
-		CASE(test_cancel),
+		cmocka_unit_test(test_answer), CASE(test_request),     CASE(test_proxy),
+		CASE(test_odd_subdomain),      CASE(test_unsupported), CASE(test_nowhere_else),
+		CASE(test_rude_peer),	       CASE(test_cancel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
