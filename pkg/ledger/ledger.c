@@ -247,6 +247,19 @@ void ledger_look(const struct ledger *ledger, const char *key, const char *domai
 	};
 }
 
+void ledger_look_credentials(const struct ledger *ledger, const char *key, const char *domain,
+			     struct ledger_credentials *ret_credentials)
+{
+	json_t *entry = json_object_get(ledger_doc(ledger, key)->accounts, domain);
+
+	*ret_credentials = (struct ledger_credentials){
+		.username = ledger_account_text(entry, "username"),
+		.password = ledger_account_text(entry, "password"),
+		.subdomain = ledger_account_text(entry, "subdomain"),
+		.limited = json_array_size(ledger_account_field(entry, "allowfrom")) > 0,
+	};
+}
+
 /* ---- the result ---- */
 
 size_t ledger_size_bound(const struct ledger *ledger)

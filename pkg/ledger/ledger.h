@@ -101,6 +101,17 @@ struct ledger_entry {
 void ledger_look(const struct ledger *ledger, const char *key, const char *domain,
 		 struct ledger_entry *ret_entry);
 
+/* What proves to the server that an account is its user's; lent as the above, "" = not said. */
+struct ledger_credentials {
+	const char *username;
+	const char *password;
+	const char *subdomain;
+	bool limited; /* to the networks of an allowfrom */
+};
+
+void ledger_look_credentials(const struct ledger *ledger, const char *key, const char *domain,
+			     struct ledger_credentials *ret_credentials);
+
 /* ---- edits: one that changes nothing leaves ledger_changed() as it was ---- */
 
 struct ledger_owner {

@@ -350,6 +350,31 @@ static void test_too_many_values(void **state)
 	assert_string_equal(err.msg, "the Secret holds more than 65536 JSON values");
 }
 
+static void test_credentials(void **state)
+{
+	CLEANUP(docs_donep)
+	struct docs docs = docs_of(NULL, "{\"all\":{" FOUR ",\"AllowFrom\":[\"192.0.2.0/24\"]},"
+					 "\"free\":{" FOUR ",\"allowfrom\":[]},"
+					 "\"odd\":{\"Password\":\"p\",\"allowfrom\":\"x\"}}");
+	CLEANUP(ledger_freep) struct ledger *ledger = docs_open(&docs);
+	struct ledger_credentials credentials;
+
+	(void)state;
+	ledger_look_credentials(ledger, KEY, "all", &credentials);
+	assert_string_equal(credentials.username, "u");
+	assert_string_equal(credentials.password, "p");
+	assert_string_equal(credentials.subdomain, "s");
+	assert_true(credentials.limited);
+	ledger_look_credentials(ledger, KEY, "free", &credentials);
+	assert_false(credentials.limited);
+	ledger_look_credentials(ledger, KEY, "odd", &credentials);
+	assert_string_equal(credentials.username, "");
+	assert_string_equal(credentials.password, "p");
+	assert_false(credentials.limited);
+	ledger_look_credentials(ledger, KEY, "none", &credentials);
+	assert_string_equal(credentials.password, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -357,6 +382,7 @@ int main(void)
 		cmocka_unit_test(test_key_of_ours), cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_has_account), cmocka_unit_test(test_look),
 		cmocka_unit_test(test_damaged),	    cmocka_unit_test(test_too_many_values),
+		cmocka_unit_test(test_credentials),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
