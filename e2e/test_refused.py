@@ -298,7 +298,7 @@ def test_deleted_entry_is_reported_and_ready_when_put_back(scene: Scene) -> None
     assert len(scene.posts()) == 2
 
 
-# --- what this version does not do ---
+# --- what cannot be acted on ---
 
 
 ROTATE = f"{GROUP}/rotate"
@@ -312,10 +312,10 @@ def annotate(scene: Scene, key: str, value: str | None) -> None:
     scene.plane.kubectl("annotate", "adr", "example", where, change)
 
 
-@pytest.mark.parametrize(("act", "value"), [("probe", "1"), ("rotate", TOO_LONG)])
-def test_unsupported_act_is_told_and_nothing_is_done(scene: Scene, act: str, value: str) -> None:
+@pytest.mark.parametrize("act", ["probe", "rotate"])
+def test_unsupported_act_is_told_and_nothing_is_done(scene: Scene, act: str) -> None:
     obj = registration(scene.server.url, "example.com")
-    obj["metadata"]["annotations"] = {f"{GROUP}/{act}": value}
+    obj["metadata"]["annotations"] = {f"{GROUP}/{act}": TOO_LONG}
     scene.create(obj)
     assert f"{GROUP}/{act}" in told(stalls(scene, "UnsupportedField", "Registered"))
     assert scene.posts() == []

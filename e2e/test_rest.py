@@ -37,7 +37,9 @@ NARROW = "narrow"
 @pytest.fixture(autouse=True)
 def operator(site: Site) -> Operator:
     """Run the operator as the Deployment does, but for its periodic looks, turned down."""
-    return site.run("--leader-elect", "--secret-resync=1s", "--lost-account-grace=1h")
+    return site.run(
+        "--leader-elect", "--secret-resync=1s", "--lost-account-grace=1h", "--probe-interval=1s"
+    )
 
 
 # --- objects in every state that lasts ---
@@ -46,7 +48,7 @@ def operator(site: Site) -> Operator:
 def settle_ready(scene: Scene) -> dict[str, str]:
     """Make objects that are served, each with a Secret of its name."""
     url = scene.server.url
-    adopted = json.dumps({"adopted.example": account(server_url=url)})
+    adopted = json.dumps({"adopted.example": scene.server.register() | {"server_url": url}})
     scene.put_secret({KEY: adopted}, "adopted")
     scene.register("adopted.example", name="adopted", accountSecretRef=secret_ref("adopted"))
     for name, more in {"each": {}, "shared": {"accountPolicy": "Shared"}}.items():
@@ -107,6 +109,8 @@ def settle(scene: Scene) -> dict[str, str]:
     """Make objects in every state that lasts, and wait until all that is to say was said."""
     served = settle_ready(scene)
     reasons = served | settle_stalled(scene) | settle_lost(scene)
+    for name in ("adopted", "each", "shared"):
+        scene.wait(name, CredentialsValid="True")
     for name, reason in reasons.items():
         scene.wait(name, Ready=f"{name in served}/{reason}")
         scene.wait_event("Registered" if reason == "Ready" else reason, name)

@@ -27,6 +27,7 @@ enum flag {
 	FLAG_REGISTER_TIMEOUT,
 	FLAG_SECRET_RESYNC,
 	FLAG_LOST_GRACE,
+	FLAG_PROBE_INTERVAL,
 	FLAG_HTTP1,
 	FLAG_LOG_FORMAT,
 	FLAG_VERBOSITY = 'v',
@@ -74,6 +75,9 @@ static const struct flag_text texts[] = {
 	 "between looks at each Secret (default: 10m, 1s or more)"},
 	{FLAG_LOST_GRACE, "lost-account-grace", "TIME",
 	 "before accounts that vanished from a Secret are registered again (default: 1m)"},
+	{FLAG_PROBE_INTERVAL, "probe-interval", "TIME",
+	 "between questions to the servers whether they still take the accounts; 0s = ask only on "
+	 "request (default: 4h)"},
 	{FLAG_HTTP1, "http1", NULL, "speak HTTP/1.1 to the API server"},
 	{FLAG_LOG_FORMAT, "log-format", "text|json", "(default: text)"},
 	{FLAG_VERBOSITY, "v", "LEVEL", "0 to 9: 4 = debug, 6 = trace (default: 0)"},
@@ -292,6 +296,8 @@ static int set_flag(struct flags *flags, int flag, struct err *err)
 		return set_register_timeout(flags, err);
 	case FLAG_LOST_GRACE:
 		return set_duration(&flags->lost_account_grace_ms, "lost-account-grace", 0, err);
+	case FLAG_PROBE_INTERVAL:
+		return set_duration(&flags->probe_interval_ms, "probe-interval", 0, err);
 	case FLAG_SECRET_RESYNC:
 		return set_duration(&flags->secret_resync_ms, "secret-resync", 1000, err);
 	case FLAG_HTTP1:
@@ -344,6 +350,7 @@ int flags_parse(int argc, char **argv, struct flags *ret_flags, struct err *err)
 		.register_timeout_ms = 10000,
 		.secret_resync_ms = 600000,
 		.lost_account_grace_ms = 60000,
+		.probe_interval_ms = 4 * 3600000,
 	};
 	make_options(options);
 	optind = 1;

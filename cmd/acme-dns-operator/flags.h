@@ -33,6 +33,7 @@ struct flags {
 	int64_t register_timeout_ms;
 	int64_t lost_account_grace_ms;
 	int64_t secret_resync_ms;
+	int64_t probe_interval_ms; /* 0: never */
 	bool http1;
 	enum log_format log_format;
 	int verbosity;

@@ -281,6 +281,7 @@ static int start_controller(struct app *app, struct err *err)
 		.register_timeout_ms = app->flags.register_timeout_ms,
 		.lost_account_grace_ms = app->flags.lost_account_grace_ms,
 		.secret_resync_ms = app->flags.secret_resync_ms,
+		.probe_interval_ms = app->flags.probe_interval_ms,
 		.is_leader = is_leader,
 		.ctx = app,
 	};

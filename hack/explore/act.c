@@ -147,6 +147,9 @@ void seat_act(struct run *run, size_t p, size_t s, const struct decision *decisi
 	case PLAN_READ_REFERENCES:
 		seat_read_references(run, p, s);
 		return;
+	case PLAN_PROBE:
+	case PLAN_END_ROUND:
+		broken(run, "nobody here asks for that");
 	}
 	seat->queued = 1;
 }

@@ -19,6 +19,7 @@ void api_free(struct api_registration *registration)
 	free(registration->uid);
 	free(registration->resource_version);
 	intern_put(registration->rotate);
+	intern_put(registration->probe);
 	api_strings_free(registration->finalizers, registration->finalizers_len);
 	api_spec_done(&registration->spec);
 	api_status_done(&registration->status);
@@ -72,6 +73,13 @@ static void decode_condition(const json_t *item, struct api_status *status)
 	};
 }
 
+static const char *text_or_null(const json_t *object, const char *path)
+{
+	const char *text = jv_str(object, path);
+
+	return *text ? text : NULL;
+}
+
 static void decode_status(const json_t *object, struct api_status *status)
 {
 	const json_t *conditions = jv_array(object, "status.conditions");
@@ -87,8 +95,8 @@ static void decode_status(const json_t *object, struct api_status *status)
 		api_status_add_record(status, jv_str(item, "domain"), jv_str(item, "value"));
 	}
 	status->loss_s = mono_parse_rfc3339(jv_str(object, "status.lastAccountLossTime"));
-	if (*jv_str(object, "status.lastHandled.rotate"))
-		api_status_set_handled(status, jv_str(object, "status.lastHandled.rotate"));
+	api_status_set_handled(status, text_or_null(object, "status.lastHandled.rotate"),
+			       text_or_null(object, "status.lastHandled.probe"));
 }
 
 static void decode_finalizers(const json_t *object, struct api_registration *registration)
@@ -120,6 +128,7 @@ struct api_registration *api_decode(const json_t *object)
 	registration->deleting = *jv_str(object, "metadata.deletionTimestamp") != '\0';
 	decode_finalizers(object, registration);
 	registration->rotate = intern_get(api_annotation(object, API_ANNOTATION_ROTATE));
+	registration->probe = intern_get(api_annotation(object, API_ANNOTATION_PROBE));
 	api_spec_decode(object, &registration->spec);
 	decode_status(object, &registration->status);
 	return registration;

@@ -38,7 +38,11 @@
 #define API_FINALIZER API_GROUP "/accounts"
 /* Annotation on the object: each new value asks for new accounts once. */
 #define API_ANNOTATION_ROTATE API_GROUP "/rotate"
-#define API_MAX_ACT	      256 /* characters of such a value */
+/* Annotation on the object: each new value has the servers asked once whether the accounts live. */
+#define API_ANNOTATION_PROBE API_GROUP "/probe"
+#define API_MAX_ACT	     256 /* characters of such a value */
+/* Annotation on a Secret: the URL that its entries without a server_url may be sent to. */
+#define API_ANNOTATION_HOST API_GROUP "/host"
 /* Annotation on a Secret: the URL that what is in it may be sent to. */
 #define API_ANNOTATION_CREDENTIALS_FOR API_GROUP "/credentials-for"
 
@@ -117,6 +121,7 @@ enum api_reason {
 	API_REASON_TOO_MANY_NAMES,
 	API_REASON_REGISTERED_ALL,
 	API_REASON_STORED,
+	API_REASON_ACCEPTED, /* CredentialsValid */
 	/* Registered */
 	API_REASON_REGISTERING,
 	API_REASON_REGISTRATION_UNAVAILABLE,
@@ -140,7 +145,11 @@ enum api_reason {
 	API_REASON_SECRET_DENIED,
 	API_REASON_SECRET_UNAVAILABLE, /* the API server does not answer for it */
 	API_REASON_NAMESPACE_TERMINATING,
-	/* CredentialsValid, CNAMEReady */
+	/* CredentialsValid, CNAMEReady; the first is False */
+	API_REASON_CREDENTIALS_REJECTED,
+	API_REASON_ADDRESS_NOT_ALLOWED,
+	API_REASON_HOST_UNKNOWN,
+	API_REASON_NOT_PROBED,
 	API_REASON_PROBE_UNSUPPORTED,
 	API_REASON_VERIFICATION_DISABLED,
 	/* Reconciling */
@@ -173,6 +182,7 @@ struct api_status {
 	struct api_record *records;
 	size_t records_len;
 	char *handled_rotate; /* lastHandled.rotate; NULL: none */
+	char *handled_probe;  /* and .probe */
 	int64_t loss_s;	      /* lastAccountLossTime, seconds since 1970; -1: none */
 };
 
@@ -185,7 +195,8 @@ struct api_registration {
 	bool deleting;
 	char **finalizers; /* all of them, ours too */
 	size_t finalizers_len;
-	const char *rotate; /* the annotation, interned; "" = absent */
+	const char *rotate; /* the annotations, interned; "" = absent */
+	const char *probe;
 	struct api_spec spec;
 	struct api_status status;
 };
@@ -220,7 +231,8 @@ void api_status_set(struct api_status *status, enum api_type type, enum api_stat
  * spec and since when it was true. */
 void api_status_keep(struct api_status *status, enum api_type type, const struct api_status *have);
 void api_status_add_record(struct api_status *status, const char *domain, const char *value);
-void api_status_set_handled(struct api_status *status, const char *rotate); /* NULL: none */
+/* What was done of what annotations ask for; NULL: nothing. */
+void api_status_set_handled(struct api_status *status, const char *rotate, const char *probe);
 
 /* True when nothing but the times of conditions differs. */
 bool api_status_equal(const struct api_status *a, const struct api_status *b);

@@ -59,12 +59,10 @@ const char *api_annotation(const json_t *object, const char *name)
 	return whole_text(json_object_get(jv_object(object, "metadata.annotations"), name));
 }
 
-static void decode_rotate(const json_t *object, struct api_spec *spec)
+static void decode_act(const json_t *object, const char *annotation, struct api_spec *spec)
 {
-	const char *value = api_annotation(object, API_ANNOTATION_ROTATE);
-
-	if (strlen(value) > API_MAX_ACT)
-		unsupported(spec, API_ANNOTATION_ROTATE, "longer than 256 characters");
+	if (strlen(api_annotation(object, annotation)) > API_MAX_ACT)
+		unsupported(spec, annotation, "longer than 256 characters");
 }
 
 static void decode_host(const json_t *object, struct api_spec *spec)
@@ -215,16 +213,6 @@ static void decode_suspend(const json_t *object, struct api_spec *spec)
 		unsupported(spec, "spec.suspend", "neither true nor false");
 }
 
-/* What the schema knows and this version does not do yet: said, never ignored. */
-static void decode_unsupported(const json_t *object, struct api_spec *spec)
-{
-	static const char probe[] = API_GROUP "/probe";
-	const json_t *annotations = jv_object(object, "metadata.annotations");
-
-	if (json_object_get(annotations, probe))
-		unsupported(spec, probe, "not supported by this version; remove it");
-}
-
 void api_spec_decode(const json_t *object, struct api_spec *spec)
 {
 	decode_host(object, spec);
@@ -234,8 +222,8 @@ void api_spec_decode(const json_t *object, struct api_spec *spec)
 	decode_policy(object, spec);
 	decode_deletion(object, spec);
 	decode_suspend(object, spec);
-	decode_rotate(object, spec);
+	decode_act(object, API_ANNOTATION_ROTATE, spec);
+	decode_act(object, API_ANNOTATION_PROBE, spec);
 	spec->auth = api_auth_decode(object, &spec->unsupported);
 	spec->template = api_template_decode(object, &spec->unsupported);
-	decode_unsupported(object, spec);
 }

@@ -35,6 +35,7 @@ const char *api_reason_name(enum api_reason reason)
 		[API_REASON_TOO_MANY_NAMES] = "TooManyNames",
 		[API_REASON_REGISTERED_ALL] = "Registered",
 		[API_REASON_STORED] = "Stored",
+		[API_REASON_ACCEPTED] = "Accepted",
 		[API_REASON_REGISTERING] = "Registering",
 		[API_REASON_REGISTRATION_UNAVAILABLE] = "RegistrationUnavailable",
 		[API_REASON_REGISTRATION_DENIED] = "RegistrationDenied",
@@ -56,6 +57,10 @@ const char *api_reason_name(enum api_reason reason)
 		[API_REASON_SECRET_DENIED] = "SecretDenied",
 		[API_REASON_SECRET_UNAVAILABLE] = "SecretUnavailable",
 		[API_REASON_NAMESPACE_TERMINATING] = "NamespaceTerminating",
+		[API_REASON_CREDENTIALS_REJECTED] = "CredentialsRejected",
+		[API_REASON_ADDRESS_NOT_ALLOWED] = "AddressNotAllowed",
+		[API_REASON_HOST_UNKNOWN] = "HostUnknown",
+		[API_REASON_NOT_PROBED] = "NotProbed",
 		[API_REASON_PROBE_UNSUPPORTED] = "ProbeUnsupported",
 		[API_REASON_VERIFICATION_DISABLED] = "VerificationDisabled",
 		[API_REASON_PROGRESSING] = "Progressing",
@@ -89,6 +94,7 @@ void api_status_done(struct api_status *status)
 	}
 	free(status->records);
 	free(status->handled_rotate);
+	free(status->handled_probe);
 	api_status_init(status, -1);
 }
 
@@ -132,10 +138,12 @@ void api_status_add_record(struct api_status *status, const char *domain, const 
 	};
 }
 
-void api_status_set_handled(struct api_status *status, const char *rotate)
+void api_status_set_handled(struct api_status *status, const char *rotate, const char *probe)
 {
 	free(status->handled_rotate);
+	free(status->handled_probe);
 	status->handled_rotate = rotate ? mem_strdup(rotate) : NULL;
+	status->handled_probe = probe ? mem_strdup(probe) : NULL;
 }
 
 const char *api_record_value(const struct api_status *status, const char *domain)
@@ -167,7 +175,8 @@ bool api_status_equal(const struct api_status *a, const struct api_status *b)
 	size_t i;
 
 	if (a->observed_generation != b->observed_generation || a->records_len != b->records_len ||
-	    a->loss_s != b->loss_s || !text_equal(a->handled_rotate, b->handled_rotate))
+	    a->loss_s != b->loss_s || !text_equal(a->handled_rotate, b->handled_rotate) ||
+	    !text_equal(a->handled_probe, b->handled_probe))
 		return false;
 	for (i = 0; i < API_TYPES; i++)
 		if (!condition_equal(&a->conditions[i], &b->conditions[i]))
@@ -246,6 +255,8 @@ json_t *api_status_patch(const struct api_registration *have, const struct api_s
 	/* A value once handled stays until another one is. */
 	if (want->handled_rotate)
 		jv_set_str(jv_ensure_object(status, "lastHandled"), "rotate", want->handled_rotate);
+	if (want->handled_probe)
+		jv_set_str(jv_ensure_object(status, "lastHandled"), "probe", want->handled_probe);
 	if (want->loss_s >= 0)
 		set_time(status, "lastAccountLossTime", want->loss_s);
 	return patch;

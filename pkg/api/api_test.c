@@ -218,33 +218,38 @@ static void test_unsupported(void **state)
 	"{\"metadata\":{\"name\":\"a\",\"uid\":\"b\",\"annotations\":{\"" API_GROUP "/" name       \
 	"\":\"" value "\"}},\"spec\":{" HOST "," REF "," DOMS "}}"
 
-static void test_unsupported_act(void **state)
+static void check_act(const char *annotation, const char *value, const char *got,
+		      const struct api_registration *too_long)
 {
-	CLEANUP(api_freep) struct api_registration *r = decode(ANNOTATED("probe", ""));
-
-	(void)state;
-	assert_non_null(r->spec.unsupported);
-	assert_non_null(strstr(r->spec.unsupported, API_GROUP "/probe"));
+	assert_string_equal(got, value);
+	assert_non_null(strstr(too_long->spec.unsupported, annotation));
 }
 
-static void test_rotate(void **state)
+static void test_acts(void **state)
 {
-	CLEANUP(mem_freep) char *long_value = mem_alloc(API_MAX_ACT + 2);
-	CLEANUP(mem_freep) char *text = NULL;
+	CLEANUP(mem_freep) char *value = mem_zalloc(API_MAX_ACT + 2);
+	CLEANUP(api_freep) struct api_registration *none = decode(SPEC(""));
 	CLEANUP(api_freep)
-	struct api_registration *asked = decode(ANNOTATED("rotate", "2026-11-24"));
-	CLEANUP(api_freep) struct api_registration *not_asked = decode(SPEC(""));
-	CLEANUP(api_freep) struct api_registration *too_long = NULL;
+	struct api_registration *rotate = decode(ANNOTATED("rotate", "2026-11-24"));
+	CLEANUP(api_freep) struct api_registration *probe = decode(ANNOTATED("probe", "1"));
+	CLEANUP(mem_freep) char *long_rotate = NULL;
+	CLEANUP(mem_freep) char *long_probe = NULL;
+	CLEANUP(api_freep) struct api_registration *no_rotate = NULL;
+	CLEANUP(api_freep) struct api_registration *no_probe = NULL;
 
 	(void)state;
-	assert_string_equal(asked->rotate, "2026-11-24");
-	assert_null(asked->spec.unsupported);
-	assert_string_equal(not_asked->rotate, "");
-	memset(long_value, 'x', API_MAX_ACT + 1);
-	long_value[API_MAX_ACT + 1] = '\0';
-	text = mem_printf(ANNOTATED("rotate", "%s"), long_value);
-	too_long = decode(text);
-	assert_non_null(strstr(too_long->spec.unsupported, API_ANNOTATION_ROTATE));
+	memset(value, 'x', API_MAX_ACT + 1);
+	long_rotate = mem_printf(ANNOTATED("rotate", "%s"), value);
+	long_probe = mem_printf(ANNOTATED("probe", "%s"), value);
+	no_rotate = decode(long_rotate);
+	no_probe = decode(long_probe);
+	check_act(API_ANNOTATION_ROTATE, "2026-11-24", rotate->rotate, no_rotate);
+	check_act(API_ANNOTATION_PROBE, "1", probe->probe, no_probe);
+	assert_null(rotate->spec.unsupported);
+	assert_null(probe->spec.unsupported);
+	assert_string_equal(none->rotate, "");
+	assert_string_equal(none->probe, "");
+	assert_string_equal(rotate->probe, "");
 }
 
 /* The CNAME's fields are answered by CNAMEReady; an empty authentication is none. */
@@ -341,8 +346,7 @@ int main(void)
 		cmocka_unit_test(test_nameless),
 		cmocka_unit_test(test_folding),
 		cmocka_unit_test(test_unsupported),
-		cmocka_unit_test(test_unsupported_act),
-		cmocka_unit_test(test_rotate),
+		cmocka_unit_test(test_acts),
 		cmocka_unit_test(test_fields_that_ask_for_nothing),
 		cmocka_unit_test(test_null_fields),
 		cmocka_unit_test(test_bounds),

@@ -286,6 +286,7 @@ void act_cancel(struct record *record)
 	free(TAKE(record->patch));
 	free(TAKE(record->asked_uid));
 	post_cancel_all(record);
+	probe_cancel(record);
 }
 
 /* ---- one pass ---- */
@@ -308,7 +309,7 @@ static void act_wait(struct record *record, const struct plan_action *action, in
 	}
 	workq_forget(queue, record->uid);
 	channel_rest(record->channel);
-	if (!record->memory)
+	if (!record->memory && !record->probe)
 		reference_drop(record);
 	workq_done(queue, record->uid);
 	record_release(record);
@@ -365,6 +366,12 @@ static void act(struct record *record, const struct plan_view *view, struct plan
 		break;
 	case PLAN_PATCH_FINALIZER:
 		act_finalizer(record, view, action->add);
+		break;
+	case PLAN_PROBE:
+		probe_start(record, view, action->domain);
+		break;
+	case PLAN_END_ROUND:
+		probe_end_round(record, view);
 		break;
 	}
 }

@@ -70,7 +70,8 @@ static void schedule_resync(struct channel *channel)
 	set_timer(channel, channel->resync_ms);
 }
 
-/* One with a memory in use has registrations under way: it will need the reading to store them. */
+/* One with a memory in use has registrations under way: it will need the reading to store them. A
+ * round over its accounts goes by one reading. */
 static bool is_wanted(const struct channel *channel)
 {
 	const struct record *record;
@@ -79,7 +80,7 @@ static bool is_wanted(const struct channel *channel)
 		return true;
 	DL_FOREACH2(channel->records, record, channel_next)
 	{
-		if (record->call || record->memory)
+		if (record->call || record->memory || record->probe)
 			return true;
 	}
 	return false;
@@ -270,6 +271,7 @@ void channel_view(struct channel *channel, const struct record *record,
 	ret_secret->immutable = snapshot->immutable;
 	ret_secret->adopt = snapshot->adopt;
 	ret_secret->same_server = snapshot->same_server;
+	ret_secret->host = snapshot->host;
 	if (snapshot->ledger && ledger_use(snapshot->ledger, record->secret_key, &err)) {
 		free(snapshot->unparsable);
 		snapshot->unparsable = mem_strdup(err.msg);

@@ -74,9 +74,11 @@ static void object_gone(struct controller *controller, const struct api_registra
 	record_touch(record, mono_ms(), WORKQ_HIGH);
 }
 
-static bool is_same_spec(const struct api_registration *a, const struct api_registration *b)
+/* What is asked of the servers goes by a new reading of the Secret. */
+static bool asks_the_same(const struct api_registration *a, const struct api_registration *b)
 {
-	return a && strcmp(a->uid, b->uid) == 0 && a->generation == b->generation;
+	return a && strcmp(a->uid, b->uid) == 0 && a->generation == b->generation &&
+	       strcmp(a->probe, b->probe) == 0;
 }
 
 /* A backup was restored: our last write may never have been. */
@@ -96,7 +98,7 @@ static void object_changed(struct controller *controller, const struct api_regis
 
 	if (goes_back(before, after))
 		*record->own_rv = '\0';
-	if (is_same_spec(before, after)) {
+	if (asks_the_same(before, after)) {
 		/* A change of status asks for a look, but for no new reading of the Secret. */
 		workq_add(controller->queue, record->uid, WORKQ_HIGH);
 		return;
@@ -180,6 +182,12 @@ static void declare_metrics(struct controller *controller)
 	};
 	const struct metrics_desc probes = {
 		.type = METRICS_COUNTER,
+		.name = "acmedns_credential_probes_total",
+		.help = "POST /update calls that asked whether an account lives, by result",
+		.labels = {"result"},
+	};
+	const struct metrics_desc health_probes = {
+		.type = METRICS_COUNTER,
 		.name = "acmedns_health_probes_total",
 		.help = "GET /health of such servers, by result",
 		.labels = {"result"},
@@ -191,6 +199,7 @@ static void declare_metrics(struct controller *controller)
 	controller->metrics.orphaned = metrics_declare(metrics, &orphaned);
 	metrics_add(controller->metrics.orphaned, NULL, 0);
 	controller->metrics.unavailable = metrics_declare(metrics, &unavailable);
+	controller->metrics.health_probes = metrics_declare(metrics, &health_probes);
 	controller->metrics.probes = metrics_declare(metrics, &probes);
 }
 
@@ -268,6 +277,8 @@ void controller_free(struct controller *controller)
 	event_free(controller->api_timer);
 	if (controller->drain_timer)
 		event_free(controller->drain_timer);
+	if (controller->probe_timer)
+		event_free(controller->probe_timer);
 	workq_free(controller->queue);
 	http_free(controller->http);
 	resolve_free(controller->resolve);
@@ -284,6 +295,7 @@ void controller_start(struct controller *controller)
 void controller_lead(struct controller *controller)
 {
 	controller->leading = true;
+	probe_start_timer(controller);
 	informer_each(controller->informer, on_cached, controller);
 	workq_resume(controller->queue);
 }

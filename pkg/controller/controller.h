@@ -42,8 +42,9 @@ struct controller_options {
 	int64_t register_timeout_ms;
 	int64_t lost_account_grace_ms; /* before accounts that vanished are made again */
 	int64_t secret_resync_ms;
-	int64_t drain_ms;	  /* 0: 20000 (tests) */
-	int64_t breaker_pause_ms; /* 0: breaker.h's (tests) */
+	int64_t probe_interval_ms; /* between rounds over an object's accounts; 0: on request */
+	int64_t drain_ms;	   /* 0: 20000 (tests) */
+	int64_t breaker_pause_ms;  /* 0: breaker.h's (tests) */
 	/* Read anew before each act: may this process act? */
 	bool (*is_leader)(void *ctx);
 	void *ctx;

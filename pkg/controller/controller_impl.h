@@ -20,6 +20,8 @@
 
 /* The memory of a resting object: all that comes before the works. */
 #define MEMORY_HEAD offsetof(struct plan_memory, works)
+/* What is kept of it in any case: all that comes before that. */
+#define MEMORY_KEPT offsetof(struct plan_memory, read)
 
 struct channel;
 struct host;
@@ -46,11 +48,11 @@ struct record {
 	/* What the spec refers to, while registrations need it; NULL: unread. */
 	struct reference *reference;
 
-	/* The memory; NULL while it rests: then its head, and if that is NULL too, the generation,
-	 * is all of it. */
+	/* The memory; NULL while it rests: then its head, and if that is NULL too, what is kept in
+	 * any case, is all of it. */
 	struct plan_memory *memory;
 	void *head;
-	int64_t visited_generation;
+	unsigned char kept[MEMORY_KEPT];
 
 	char own_rv[RV_LEN];	/* resourceVersion of our last own write; "" = none */
 	int64_t due_ms;		/* the pass must see a Secret read at or after this time */
@@ -61,6 +63,8 @@ struct record {
 	char *asked_uid;	/* whom that question is about */
 	unsigned int asked_at;	/* channel->changes when it was sent */
 	struct post *posts[PLAN_WORKS];
+	struct probe *probe; /* an account is being asked for */
+	int64_t probe_ms;    /* when the next round is due; 0: not before something happens */
 
 	/* channel.c */
 	enum record_stage stage;
@@ -68,7 +72,7 @@ struct record {
 	struct record *channel_prev, *channel_next; /* among all of the Secret */
 	struct record *stage_prev, *stage_next;	    /* among those in the same stage */
 	/* host.c */
-	unsigned int slots; /* taken at host; never less than its works hold */
+	unsigned int slots; /* taken at host; never less than it holds */
 	bool waits_slot, waits_address;
 	struct record *slot_prev, *slot_next; /* among those that wait for it */
 	struct record *address_prev, *address_next;
@@ -93,12 +97,13 @@ struct controller {
 	bool leading; /* before that there are no records, only the cache */
 	bool draining;
 	struct event *drain_timer;
+	struct event *probe_timer;
 	int64_t drain_until_ms;
 	void (*drained)(void *ctx);
 	void *drained_ctx;
 	struct {
 		struct metrics_family *reconciles, *reconcile_time, *registrations, *orphaned;
-		struct metrics_family *unavailable, *probes;
+		struct metrics_family *unavailable, *health_probes, *probes;
 	} metrics;
 };
 
@@ -139,6 +144,16 @@ void post_start(struct record *record, const struct plan_view *view, int work);
 bool post_is_running(const struct record *record);
 void post_cancel_all(struct record *record);
 
+/* ---- probe.c: do the servers still take the accounts? ---- */
+
+/* Begins to look for objects whose next round is due. */
+void probe_start_timer(struct controller *controller);
+/* When the first round of an object that was not known before is due. */
+int64_t probe_first_ms(const struct controller *controller, const struct api_registration *object);
+void probe_start(struct record *record, const struct plan_view *view, size_t domain);
+void probe_end_round(struct record *record, const struct plan_view *view);
+void probe_cancel(struct record *record);
+
 /* ---- reference.c: what the spec refers to, to authenticate both ends of a registration ---- */
 
 enum plan_references reference_view(const struct record *record,
@@ -174,7 +189,8 @@ struct snapshot {
 	bool known;
 	bool exists;
 	bool opaque, immutable, adopt;
-	char *same_server; /* the annotation; NULL: absent */
+	char *same_server; /* the annotations; NULL: absent */
+	char *host;
 	char rv[RV_LEN];
 	int64_t as_of_ms; /* when the request was sent that brought it */
 	struct ledger_value *values;
@@ -287,7 +303,7 @@ void host_wait_slot(struct record *record);
 void host_want_no_slot(struct record *record);
 /* Gives back what neither works nor an edit under way need, to the next that waits. */
 void host_settle(struct record *record);
-/* Slots that the object's works need. */
+/* Slots that the object's works and its probe need. */
 unsigned int host_held(const struct record *record);
 unsigned int host_free_slots(const struct host *host);
 /* To those whose turn it is, as long as there are any. */

@@ -83,6 +83,11 @@ struct peer {
 	struct evhttp_request *held[PEER_MAX_HELD];
 	size_t held_len, most_held;
 	int posts;
+	int updates;
+	int update_status; /* 0: what acme-dns says of an account that lives */
+	bool hold_updates; /* they wait for peer_release_updates() */
+	struct evhttp_request *held_updates[PEER_MAX_HELD];
+	int held_updates_len;
 	struct buf headers; /* "Name: value\n" of all of them */
 };
 
@@ -481,6 +486,31 @@ static inline void peer_release(struct peer *peer)
 	peer_register(peer, req);
 }
 
+static inline void peer_answer_update(struct peer *peer, struct evhttp_request *req)
+{
+	int status = peer->update_status ? peer->update_status : 400;
+
+	peer_reply(req, status,
+		   status == 400 ? "{\"error\":\"bad_txt\"}" : "{\"error\":\"forbidden\"}");
+}
+
+static inline void peer_release_updates(struct peer *peer)
+{
+	peer->hold_updates = false;
+	while (peer->held_updates_len > 0)
+		peer_answer_update(peer, peer->held_updates[--peer->held_updates_len]);
+}
+
+static inline void peer_update(struct peer *peer, struct evhttp_request *req)
+{
+	peer->updates++;
+	assert_true(peer->held_updates_len < PEER_MAX_HELD);
+	if (peer->hold_updates)
+		peer->held_updates[peer->held_updates_len++] = req;
+	else
+		peer_answer_update(peer, req);
+}
+
 static inline void peer_on_acme(struct evhttp_request *req, void *ctx)
 {
 	struct peer *peer = ctx;
@@ -496,6 +526,10 @@ static inline void peer_on_acme(struct evhttp_request *req, void *ctx)
 		assert_int_equal(evhttp_request_get_command(req), EVHTTP_REQ_GET);
 		peer->health_asked++;
 		peer_reply(req, peer->health_status, peer->health ? peer->health : "");
+		return;
+	}
+	if (strcmp(evhttp_request_get_uri(req), "/update") == 0) {
+		peer_update(peer, req);
 		return;
 	}
 	assert_string_equal(evhttp_request_get_uri(req),
@@ -555,6 +589,7 @@ static inline void peer_stop_acme(struct peer *peer)
 		evhttp_free(peer->acme);
 	peer->acme = NULL;
 	peer->held_len = 0;
+	peer->held_updates_len = 0;
 }
 
 static inline void peer_stop(struct peer *peer)

@@ -72,7 +72,7 @@ static void end_question(struct host *host, bool alive)
 	const char *const values[] = {alive ? "alive" : "dead"};
 	enum breaker_state before = host->breaker.state;
 
-	metrics_add(host->controller->metrics.probes, values, 1);
+	metrics_add(host->controller->metrics.health_probes, values, 1);
 	if (alive)
 		breaker_alive(&host->breaker, mono_ms());
 	else

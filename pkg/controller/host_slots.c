@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Registrations at one acme-dns server at a time. Who waits for a slot stands in the line of his
- * namespace, and the namespaces take turns: one with hundreds of objects does not hold up another's
- * one. */
+/* Registrations, and probes of accounts, at one acme-dns server at a time. Who waits for a slot
+ * stands in the line of his namespace, and the namespaces take turns: one with hundreds of objects
+ * does not hold up another's one. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,9 @@
 
 unsigned int host_held(const struct record *record)
 {
-	return record->memory ? (unsigned int)plan_slots_held(record->memory) : 0;
+	unsigned int works = record->memory ? (unsigned int)plan_slots_held(record->memory) : 0;
+
+	return works + (record->probe ? 1 : 0);
 }
 
 unsigned int host_free_slots(const struct host *host)

@@ -31,6 +31,7 @@ struct record *record_get(struct controller *controller, const struct api_regist
 	record->secret_key = intern_get(object->spec.secret_key);
 	record->channel = channel_get(controller, object->namespace, object->spec.secret_name);
 	channel_add(record->channel, record);
+	record->probe_ms = probe_first_ms(controller, object);
 	HASH_ADD_KEYPTR(hh, controller->records, record->uid, strlen(record->uid), record);
 	return record;
 }
@@ -52,7 +53,8 @@ void record_free(struct record *record)
 
 void record_release(struct record *record)
 {
-	bool idle = !record->call && record->stage == RECORD_NOTHING && !post_is_running(record);
+	bool idle = !record->call && record->stage == RECORD_NOTHING && !post_is_running(record) &&
+		    !record->probe;
 
 	if (idle && !record_object(record) && !record_is_unfinished(record))
 		record_free(record);
@@ -81,18 +83,16 @@ struct plan_memory *record_memory(struct record *record)
 	if (record->head)
 		memcpy(record->memory, record->head, MEMORY_HEAD);
 	else
-		record->memory->visited_generation = record->visited_generation;
+		memcpy(record->memory, record->kept, MEMORY_KEPT);
 	return record->memory;
 }
 
-/* Nothing but the generation visited: so are nearly all objects, nearly always. */
+/* Nothing but what is kept in any case: so are nearly all objects, nearly always. */
 static bool is_blank(const struct plan_memory *memory)
 {
 	static const unsigned char zeros[MEMORY_HEAD];
-	const size_t skip = offsetof(struct plan_memory, visited_generation) +
-			    sizeof(memory->visited_generation);
 
-	return memcmp((const char *)memory + skip, zeros, MEMORY_HEAD - skip) == 0;
+	return memcmp((const char *)memory + MEMORY_KEPT, zeros, MEMORY_HEAD - MEMORY_KEPT) == 0;
 }
 
 void record_rest(struct record *record)
@@ -103,7 +103,7 @@ void record_rest(struct record *record)
 		return;
 	free(record->head);
 	record->head = is_blank(memory) ? NULL : mem_dup(memory, MEMORY_HEAD);
-	record->visited_generation = memory->visited_generation;
+	memcpy(record->kept, memory, MEMORY_KEPT);
 	record->memory = NULL;
 	mem_wipe_free(memory, sizeof(*memory));
 }
@@ -136,6 +136,7 @@ void record_view(struct record *record, struct plan_view *ret_view)
 		.wall_s = mono_wall_us() / 1000000,
 		.lost_account_grace_ms = controller->options.lost_account_grace_ms,
 		.register_timeout_ms = controller->options.register_timeout_ms,
+		.probe_interval_ms = controller->options.probe_interval_ms,
 	};
 	rnd_bytes(ret_view->random, sizeof(ret_view->random));
 	if (ret_view->object)

@@ -162,9 +162,10 @@ static bool start_post(const struct plan_view *view, const struct plan_memory *m
 
 /* ---- status ---- */
 
-static bool visit(const struct plan_view *view, struct plan_action *action)
+static bool visit(const struct plan_view *view, const struct plan_memory *memory,
+		  struct plan_action *action)
 {
-	plan_status_visit(view->object, &action->status);
+	plan_status_visit(view->object, memory, &action->status);
 	return decide(action, PLAN_PATCH_STATUS);
 }
 
@@ -229,7 +230,7 @@ static bool is_busy_elsewhere(const struct plan_view *view, const struct plan_me
 		if (memory->works[i].state != PLAN_WORK_NONE &&
 		    strcmp(memory->works[i].host, view->object->spec.host) != 0)
 			return true;
-	return false;
+	return memory->round.asked && memory->round.generation != view->object->generation;
 }
 
 /* If all that the spec refers to is there. */
@@ -317,7 +318,7 @@ static bool edit_secret(const struct plan_view *view, const struct plan_memory *
 	/* The patch proves to the API server that the object is the one we see, even if it changes
 	 * nothing. */
 	if (memory->visited_generation != view->object->generation)
-		return visit(view, action);
+		return visit(view, memory, action);
 	return decide(action, PLAN_EDIT_SECRET);
 }
 
@@ -344,12 +345,12 @@ void plan(const struct plan_view *view, const struct plan_memory *memory,
 	if (!plan_may_act(view))
 		return;
 	if (view->object->spec.suspend) {
-		plan_status_suspend(view->object, &ret_action->status);
+		plan_status_suspend(view->object, memory, &ret_action->status);
 		(void)publish_status(view, memory, ret_action);
 		return;
 	}
 	if (!is_visited(view->object)) {
-		(void)visit(view, ret_action);
+		(void)visit(view, memory, ret_action);
 		return;
 	}
 	if (view->object->spec.unsupported) {
@@ -373,6 +374,8 @@ void plan(const struct plan_view *view, const struct plan_memory *memory,
 		(void)publish(view, memory, &assessment, ret_action);
 	if (ret_action->what == PLAN_WAIT && must_look(memory, &assessment))
 		(void)decide(ret_action, PLAN_READ_SECRET);
+	if (ret_action->what == PLAN_WAIT)
+		plan_probe(view, memory, &assessment, ret_action);
 }
 
 void plan_action_done(struct plan_action *action)
@@ -395,6 +398,8 @@ const char *plan_what_name(enum plan_what what)
 		[PLAN_EXPIRE] = "Expire",
 		[PLAN_EMIT_EVENT] = "EmitEvent",
 		[PLAN_PATCH_FINALIZER] = "PatchFinalizer",
+		[PLAN_PROBE] = "Probe",
+		[PLAN_END_ROUND] = "EndRound",
 	};
 
 	return names[what];

@@ -19,6 +19,10 @@
  * called, once for a claim and within its time; what it answers is stored before anything else,
  * wherever spec and lease are by then; only then does status name the CNAME.
  *
+ * Whether the server still takes the accounts is asked in rounds over all of them, one account at a
+ * time, and only of the host that an account belongs to. What comes of it is told, and nothing is
+ * ever replaced for it.
+ *
  * plan() may run again while POSTs of the object run. It must not run while a Secret edit, a status
  * patch or a question of the object is under way.
  */
@@ -89,16 +93,46 @@ struct plan_failure {
 	int64_t retry_ms;
 };
 
+/* Rounds over the object's accounts: what is known of them between two. */
+struct plan_probe {
+	uint32_t stopped; /* the generation whose host is no acme-dns: it is not asked again */
+	uint8_t misses;	  /* rounds in a row that found out nothing */
+	bool due;	  /* one is to be made */
+};
+
+/* The round under way, of this generation and this value of the annotation. */
+struct plan_round {
+	int64_t generation;
+	uint64_t act;
+	uint64_t asked;		/* what the account being asked looks like; 0: none is */
+	uint32_t next;		/* the first domain whose account was not asked yet */
+	enum api_reason reason; /* the worst so far; API_REASON_OTHER: none */
+	int retry_after_s;
+	bool stops;
+	char message[240];
+};
+
+/* What a round found and status does not say yet. */
+struct plan_finding {
+	enum api_reason reason; /* API_REASON_OTHER: nothing */
+	bool acted;		/* the round was one that the annotation asks for: */
+	uint64_t act;
+	char message[240];
+};
+
 struct plan_memory {
 	int64_t visited_generation; /* whose first status patch this process has sent; 0 = none */
-	struct plan_failure read;   /* of the Secret: holds up everything */
-	struct plan_failure write;  /* of the Secret: holds up every edit */
-	struct plan_failure claim;  /* to register: holds up the next claim only */
+	struct plan_probe probe;
+	struct plan_failure read;  /* of the Secret: holds up everything */
+	struct plan_failure write; /* of the Secret: holds up every edit */
+	struct plan_failure claim; /* to register: holds up the next claim only */
 	char claim_message[240];
 	bool event_due; /* Ready changed: tell it */
 	bool leftover_told;
 	int64_t missing_ms; /* since when entries are missing that should be there; 0 = none is */
 	bool lives;	    /* since the last trouble with the Secret a GET has found the object */
+	struct plan_round round;
+	struct plan_finding finding;
 	struct plan_owner owner;
 	struct plan_foreign foreign[PLAN_FOREIGN];
 	/* The last claims of ours that surely made no account; their place in the Secret is free.
@@ -123,6 +157,7 @@ struct plan_secret {
 	bool immutable;
 	bool adopt;		 /* carries the annotation */
 	const char *same_server; /* API_ANNOTATION_SAME_SERVER; NULL: absent */
+	const char *host;	 /* API_ANNOTATION_HOST; NULL: absent */
 	/* Both documents, the object's key opened; an empty one for ABSENT; NULL if unparsable. */
 	const struct ledger *ledger;
 	const char *unparsable; /* why; for people */
@@ -162,6 +197,7 @@ struct plan_view {
 	int64_t wall_s; /* since 1970: for what outlives the process */
 	int64_t lost_account_grace_ms;
 	int64_t register_timeout_ms;
+	int64_t probe_interval_ms;	 /* 0: rounds are made for the annotation only */
 	uint64_t random[2 * PLAN_WORKS]; /* for nonces and jitter */
 };
 
@@ -180,6 +216,8 @@ enum plan_what {
 	PLAN_EXPIRE,	      /* works[work] was not started in time: plan_fold_expired() */
 	PLAN_EMIT_EVENT,      /* of Ready, or of what deletion had to leave */
 	PLAN_PATCH_FINALIZER, /* add or remove ours */
+	PLAN_PROBE,	      /* ask spec.host for the account of spec.domains[domain] */
+	PLAN_END_ROUND,	      /* plan_fold_round() */
 };
 
 struct plan_action {
@@ -187,6 +225,7 @@ struct plan_action {
 	int64_t wake_ms; /* WAIT: INT64_MAX = only an event */
 	bool wants_slot; /* WAIT: wake me when the host has a slot */
 	int work;
+	size_t domain;
 	const char *owner_uid; /* ASK_OWNER; both lent from the ledger */
 	const char *owner_name;
 	unsigned int claims;	  /* EDIT_SECRET: slots that it will take at most */
@@ -274,6 +313,17 @@ void plan_fold_event(struct plan_memory *memory);
 /* It was told that deletion had to leave entries. */
 void plan_fold_leftover(struct plan_memory *memory);
 
+/* It is time for a round. */
+void plan_fold_probe_due(struct plan_memory *memory);
+/* The account of spec.domains[domain] is being asked; plan_fold_probed() ends that. */
+void plan_fold_probing(struct plan_memory *memory, const struct plan_view *view, size_t domain);
+/* An answer counts if the object is the same and the account asked is still its domain's entry. */
+void plan_fold_probed(struct plan_memory *memory, const struct plan_view *view,
+		      const struct acmedns_probe_result *result);
+/* The view is that of PLAN_END_ROUND. Returns the pause before the next round, which is without a
+ * meaning when probe_interval_ms is 0. */
+int64_t plan_fold_round(struct plan_memory *memory, const struct plan_view *view);
+
 /* ---- small questions about a memory ---- */
 
 /* POSTs that may still make an account, and accounts not stored: what a process must not leave. */
@@ -282,6 +332,10 @@ int plan_unfinished(const struct plan_memory *memory);
 int plan_slots_held(const struct plan_memory *memory);
 /* Ready is going to say something else than before, so that an event is due. */
 bool plan_ready_changed(const struct api_registration *object, const struct api_status *written);
+/* The pause after a round that found this, but for jitter. */
+int64_t plan_probe_pause_ms(int64_t interval_ms, enum api_reason found);
+/* What is asked there is asked under CAs of the spec, which PLAN_READ_REFERENCES has to bring. */
+bool plan_probe_trusts(const struct api_spec *spec);
 /* Nothing in works: what comes before them in the struct is all of the memory. */
 bool plan_resting(const struct plan_memory *memory);
 

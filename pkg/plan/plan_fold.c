@@ -89,6 +89,8 @@ void plan_fold_status(struct plan_memory *memory, int64_t generation, bool ready
 		forget(&memory->claim);
 	memory->visited_generation = generation;
 	memory->event_due |= ready_changed;
+	/* Each patch says it. */
+	memset(&memory->finding, 0, sizeof(memory->finding));
 }
 
 void plan_fold_event(struct plan_memory *memory)

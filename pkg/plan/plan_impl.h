@@ -150,14 +150,26 @@ bool plan_awaits_claim(const struct plan_view *view, const struct plan_memory *m
 size_t plan_removals(const struct plan_view *view, const struct plan_memory *memory,
 		     const struct ledger *ledger);
 
+/* ---- plan_probe.c: do the servers still take the accounts? ---- */
+
+/* There is nothing else to do. */
+void plan_probe(const struct plan_view *view, const struct plan_memory *memory,
+		const struct plan_assessment *assessment, struct plan_action *action);
+/* The reason is one that a round may find. */
+bool plan_is_finding(enum api_reason reason);
+/* The finding is what the annotation, as it is now, has asked for. */
+bool plan_is_probe_done(const struct api_registration *object, const struct plan_finding *finding);
+
 /* ---- plan_status.c ---- */
 
 /* It is worth a word in status. */
 bool plan_is_told(const struct plan_failure *failure);
 /* The first patch of a process for a generation: what is known stays, the rest is Unknown. */
-void plan_status_visit(const struct api_registration *object, struct api_status *ret_status);
+void plan_status_visit(const struct api_registration *object, const struct plan_memory *memory,
+		       struct api_status *ret_status);
 /* spec.suspend: the same, and nothing is under way. */
-void plan_status_suspend(const struct api_registration *object, struct api_status *ret_status);
+void plan_status_suspend(const struct api_registration *object, const struct plan_memory *memory,
+			 struct api_status *ret_status);
 /* What the user should see. assessment NULL: the documents are not known. */
 void plan_status_want(const struct plan_view *view, const struct plan_memory *memory,
 		      const struct plan_assessment *assessment, struct api_status *ret_status);

@@ -41,6 +41,7 @@ static bool is_stalling(enum api_reason reason)
 	case API_REASON_SECRET_IMMUTABLE:
 	case API_REASON_SECRET_NOT_ADOPTED:
 	case API_REASON_SECRET_TOO_LARGE:
+	case API_REASON_CREDENTIALS_REJECTED:
 		return true;
 	default:
 		return false;
@@ -241,6 +242,58 @@ static struct verdict secret_ready(const struct plan_view *view, const struct pl
 		       "the Secret does not hold every account at spec.host yet, see Registered");
 }
 
+/* ---- CredentialsValid ---- */
+
+static enum api_status_value finding_value(enum api_reason reason)
+{
+	if (reason == API_REASON_ACCEPTED)
+		return API_TRUE;
+	return reason == API_REASON_CREDENTIALS_REJECTED ? API_FALSE : API_UNKNOWN;
+}
+
+/* An account that status names has another in its place, or is none of the object's any more. */
+static bool are_others(const struct api_status *have, const struct api_status *want)
+{
+	size_t i;
+
+	for (i = 0; i < have->records_len; i++) {
+		const char *value = api_record_value(want, have->records[i].domain);
+
+		if (!value || strcmp(value, have->records[i].value) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* What was found stands until something else is, or other accounts are there: want names them. */
+static struct verdict credentials_valid(const struct plan_view *view,
+					const struct plan_memory *memory,
+					const struct api_status *want)
+{
+	const struct plan_finding *finding = &memory->finding;
+	const struct api_status *have = &view->object->status;
+	const struct api_condition *before = &have->conditions[API_CREDENTIALS_VALID];
+
+	if (!are_others(have, want)) {
+		if (finding->reason != API_REASON_OTHER)
+			return verdict(finding_value(finding->reason), finding->reason,
+				       finding->message);
+		if (plan_is_finding(before->reason))
+			return verdict(finding_value(before->reason), before->reason,
+				       before->message);
+	}
+	return verdict(API_UNKNOWN, API_REASON_NOT_PROBED,
+		       "the server was not asked yet whether it takes the credentials; annotate "
+		       "the object with " API_ANNOTATION_PROBE "=<a new value> to have it asked");
+}
+
+static const char *probe_handled(const struct api_registration *object,
+				 const struct plan_memory *memory)
+{
+	return plan_is_probe_done(object, &memory->finding) ? object->probe
+							    : object->status.handled_probe;
+}
+
 /* ---- the summary ---- */
 
 /* The fulldomains of the accounts that we registered ourselves; false when one of them has another
@@ -309,14 +362,17 @@ static struct verdict all_is_well(const struct plan_view *view, const struct pla
 	return verdict(API_TRUE, API_REASON_READY, "the Secret holds an account for every domain");
 }
 
+/* Of Registered, SecretReady and CredentialsValid. */
 static struct verdict ready(const struct plan_view *view, const struct plan_assessment *a,
-			    const struct verdict *registered_is, const struct verdict *secret_is)
+			    const struct verdict parts[3])
 {
-	if (registered_is->value == API_FALSE)
-		return *registered_is;
-	if (secret_is->value == API_FALSE)
-		return *secret_is;
-	return registered_is->value == API_TRUE ? all_is_well(view, a) : *registered_is;
+	if (parts[0].value == API_FALSE)
+		return parts[0];
+	if (parts[1].value == API_FALSE)
+		return parts[1];
+	if (parts[0].value == API_TRUE && parts[2].value == API_FALSE)
+		return parts[2];
+	return parts[0].value == API_TRUE ? all_is_well(view, a) : parts[0];
 }
 
 static void set(struct api_status *status, enum api_type type, const struct verdict *v)
@@ -353,11 +409,16 @@ static void set_rotating(const struct plan_view *view, const struct plan_memory 
 			"a rotation was asked for; the accounts serve until there are others");
 }
 
-/* Conditions that this version does not look into. */
+/* The accounts serve, or are rejected; a rotation helps in either case. */
+static bool is_rotating(const struct plan_assessment *a, const struct verdict *summary)
+{
+	return a && a->rotating &&
+	       (summary->value == API_TRUE || summary->reason == API_REASON_CREDENTIALS_REJECTED);
+}
+
+/* What this version does not look into. */
 static void set_unknown(struct api_status *status)
 {
-	api_status_set(status, API_CREDENTIALS_VALID, API_UNKNOWN, API_REASON_PROBE_UNSUPPORTED,
-		       "this version does not probe credentials");
 	api_status_set(status, API_CNAME_READY, API_UNKNOWN, API_REASON_VERIFICATION_DISABLED,
 		       "this version neither looks the CNAME up nor has external-dns make it");
 }
@@ -394,35 +455,41 @@ static bool is_new_loss(const struct plan_view *view, const struct plan_assessme
 void plan_status_want(const struct plan_view *view, const struct plan_memory *memory,
 		      const struct plan_assessment *assessment, struct api_status *ret_status)
 {
-	struct verdict registered_is = registered(view, memory, assessment);
-	struct verdict secret_is = secret_ready(view, memory, assessment);
-	struct verdict summary = ready(view, assessment, &registered_is, &secret_is);
-	const char *handled = view->object->status.handled_rotate;
+	const struct api_registration *object = view->object;
+	struct verdict parts[3] = {registered(view, memory, assessment),
+				   secret_ready(view, memory, assessment)};
+	const char *rotated = object->status.handled_rotate;
+	struct verdict summary;
 	size_t i;
 
-	api_status_init(ret_status, view->object->generation);
+	api_status_init(ret_status, object->generation);
+	for (i = 0; i < object->spec.domains_len; i++)
+		add_record(view, assessment, i, ret_status);
+	parts[2] = credentials_valid(view, memory, ret_status);
+	summary = ready(view, assessment, parts);
 	set(ret_status, API_READY, &summary);
-	set(ret_status, API_REGISTERED, &registered_is);
-	set(ret_status, API_SECRET_READY, &secret_is);
+	set(ret_status, API_REGISTERED, &parts[0]);
+	set(ret_status, API_SECRET_READY, &parts[1]);
+	set(ret_status, API_CREDENTIALS_VALID, &parts[2]);
 	set_unknown(ret_status);
-	set_progress(ret_status, &summary);
-	if (assessment && assessment->rotating && summary.value == API_TRUE)
+	if (is_rotating(assessment, &summary))
 		set_rotating(view, memory, assessment, ret_status);
-	if (assessment && !assessment->rotating && *view->object->rotate)
-		handled = view->object->rotate;
-	api_status_set_handled(ret_status, handled);
-	ret_status->loss_s = view->object->status.loss_s;
+	else
+		set_progress(ret_status, &summary);
+	if (assessment && !assessment->rotating && *object->rotate)
+		rotated = object->rotate;
+	api_status_set_handled(ret_status, rotated, probe_handled(object, memory));
+	ret_status->loss_s = object->status.loss_s;
 	if (assessment && is_new_loss(view, assessment))
 		ret_status->loss_s = view->wall_s;
-	for (i = 0; i < view->object->spec.domains_len; i++)
-		add_record(view, assessment, i, ret_status);
 }
 
-/* What was said before stays; what never was is Unknown, for this reason. The observedGeneration of
- * a condition tells of which spec it was true. */
-static void keep_status(const struct api_registration *object, enum api_reason reason,
-			const char *message, struct api_status *ret_status)
+/* What was said before stays, but for what was found since; what never was is said otherwise. The
+ * observedGeneration of a condition tells of which spec it was true. */
+static void keep_status(const struct api_registration *object, const struct plan_memory *memory,
+			const struct verdict *otherwise, struct api_status *ret_status)
 {
+	const struct plan_finding *finding = &memory->finding;
 	const struct api_status *have = &object->status;
 	size_t i;
 
@@ -431,24 +498,33 @@ static void keep_status(const struct api_registration *object, enum api_reason r
 		if (have->conditions[i].present)
 			api_status_keep(ret_status, (enum api_type)i, have);
 		else
-			api_status_set(ret_status, (enum api_type)i, API_UNKNOWN, reason, message);
+			set(ret_status, (enum api_type)i, otherwise);
 	}
-	api_status_set_handled(ret_status, have->handled_rotate);
+	if (finding->reason != API_REASON_OTHER)
+		api_status_set(ret_status, API_CREDENTIALS_VALID, finding_value(finding->reason),
+			       finding->reason, finding->message);
+	api_status_set_handled(ret_status, have->handled_rotate, probe_handled(object, memory));
 	ret_status->loss_s = have->loss_s;
 	for (i = 0; i < have->records_len; i++)
 		api_status_add_record(ret_status, have->records[i].domain, have->records[i].value);
 }
 
-void plan_status_visit(const struct api_registration *object, struct api_status *ret_status)
+void plan_status_visit(const struct api_registration *object, const struct plan_memory *memory,
+		       struct api_status *ret_status)
 {
-	static const char message[] = "the operator has seen this generation and acts on it";
+	const struct verdict seen = verdict(API_UNKNOWN, API_REASON_REGISTERING,
+					    "the operator has seen this generation and acts on it");
 
-	keep_status(object, API_REASON_REGISTERING, message, ret_status);
-	api_status_set(ret_status, API_RECONCILING, API_TRUE, API_REASON_PROGRESSING, message);
+	keep_status(object, memory, &seen, ret_status);
+	api_status_set(ret_status, API_RECONCILING, API_TRUE, API_REASON_PROGRESSING, seen.message);
 }
 
-void plan_status_suspend(const struct api_registration *object, struct api_status *ret_status)
+void plan_status_suspend(const struct api_registration *object, const struct plan_memory *memory,
+			 struct api_status *ret_status)
 {
-	keep_status(object, API_REASON_SUSPENDED,
-		    "spec.suspend is true, so nothing was done for this object yet", ret_status);
+	const struct verdict suspended =
+		verdict(API_UNKNOWN, API_REASON_SUSPENDED,
+			"spec.suspend is true, so nothing was done for this object yet");
+
+	keep_status(object, memory, &suspended, ret_status);
 }

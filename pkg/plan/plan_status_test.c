@@ -131,7 +131,7 @@ static void check_row(const struct row *row, const struct api_status *status,
 	expect(row, "progress", progress_of(status, text), row->progress);
 	expect(row, "record", value ? value : "", row->value);
 	expect(row, "CredentialsValid", text_of(status, API_CREDENTIALS_VALID, text),
-	       "Unknown ProbeUnsupported");
+	       "Unknown NotProbed");
 	expect(row, "CNAMEReady", text_of(status, API_CNAME_READY, text),
 	       "Unknown VerificationDisabled");
 	if (row->says && !strstr(message, row->says))

@@ -206,7 +206,9 @@ static void act(struct world *w, int p, int o, const struct plan_action *action)
 		plan_fold_event(&seat->memory);
 		return;
 	case PLAN_PATCH_FINALIZER:
-		fail_msg("no object here has one, or is to have one");
+	case PLAN_PROBE:
+	case PLAN_END_ROUND:
+		fail_msg("no object here has one, is to have one, or asks for it");
 	}
 }
 
