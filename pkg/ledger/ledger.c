@@ -36,38 +36,35 @@ static int open_own(struct ledger *ledger, struct err *err)
 	return ledger_own_check(ledger->own, err);
 }
 
-static int check_values(const struct ledger *ledger, struct err *err)
+static int count_values(struct ledger *ledger, struct err *err)
 {
-	size_t count = 0;
 	size_t i;
 
 	for (i = 0; i < ledger->values_len; i++)
-		count += jv_count(ledger->values[i].data, ledger->values[i].len);
-	if (count <= LEDGER_MAX_VALUES)
+		ledger->values_bound += jv_count(ledger->values[i].data, ledger->values[i].len);
+	if (ledger->values_bound <= LEDGER_MAX_VALUES)
 		return 0;
 	return err_set(err, ERR_INVALID, 0, "the Secret holds more than %d JSON values",
 		       LEDGER_MAX_VALUES);
 }
 
-static size_t own_size_bound(const struct ledger *ledger)
-{
-	const struct ledger_value *value = find_value(ledger, LEDGER_OWN_KEY);
-
-	return ledger_growth(ledger->own, value ? value->len : 0) + ledger_claims_size(ledger->own);
-}
-
 struct ledger *ledger_open(const struct ledger_value *values, size_t len, struct err *err)
 {
 	CLEANUP(ledger_freep) struct ledger *ledger = mem_zalloc(sizeof(*ledger));
+	const struct ledger_value *own;
 	size_t i;
 
 	ledger->values = values;
 	ledger->values_len = len;
-	if (check_values(ledger, err) || open_own(ledger, err))
+	if (count_values(ledger, err) || open_own(ledger, err))
 		return NULL;
 	for (i = 0; i < len; i++)
 		ledger->size_bound += values[i].len;
-	ledger->size_bound += own_size_bound(ledger);
+	own = find_value(ledger, LEDGER_OWN_KEY);
+	ledger->size_bound += ledger_growth(ledger->own, own ? own->len : 0);
+	if (!own)
+		ledger->values_bound += ledger_values_of(ledger->own);
+	ledger_add_claims(ledger);
 	return TAKE(ledger);
 }
 
@@ -127,17 +124,18 @@ static json_t *parse_accounts(const struct ledger_value *value, struct err *err)
 }
 
 /* Entries that claims under way are going to retire. */
-static size_t rotations_size(const struct ledger *ledger, const char *key)
+static void add_rotations(struct ledger *ledger, const char *key)
 {
 	json_t *records = ledger_records(ledger, key);
 	const char *domain;
 	json_t *record;
-	size_t size = 0;
 
-	json_object_foreach(records, domain, record)
-		if (jv_bool(record, "claim.rotates", false))
-			size += ledger_retired_size(ledger, key, domain);
-	return size;
+	json_object_foreach(records, domain, record) {
+		if (!jv_bool(record, "claim.rotates", false))
+			continue;
+		ledger->size_bound += ledger_retired_size(ledger, key, domain);
+		ledger->values_bound += ledger_retired_values(ledger, key, domain);
+	}
 }
 
 int ledger_use(struct ledger *ledger, const char *key, struct err *err)
@@ -153,10 +151,11 @@ int ledger_use(struct ledger *ledger, const char *key, struct err *err)
 	if (!accounts)
 		return err_wrap(err, "%s cannot be read as accounts", key);
 	ledger->size_bound += ledger_growth(accounts, value ? value->len : 0);
+	ledger->values_bound++; /* of a document where there was none */
 	ledger->docs = mem_resize(ledger->docs, ledger->docs_len + 1, sizeof(*ledger->docs));
 	ledger->docs[ledger->docs_len++] =
 		(struct ledger_doc){.key = mem_strdup(key), .accounts = accounts};
-	ledger->size_bound += rotations_size(ledger, key);
+	add_rotations(ledger, key);
 	return 0;
 }
 
@@ -265,6 +264,11 @@ void ledger_look_credentials(const struct ledger *ledger, const char *key, const
 size_t ledger_size_bound(const struct ledger *ledger)
 {
 	return ledger->size_bound;
+}
+
+size_t ledger_values_bound(const struct ledger *ledger)
+{
+	return ledger->values_bound;
 }
 
 bool ledger_changed(const struct ledger *ledger)

@@ -201,7 +201,7 @@ void ledger_look_tag(const struct ledger *ledger, bool annotation, const char *k
  * tags moves them. */
 const char *ledger_next_tag(const struct ledger *ledger, bool annotation, const char *uid,
 			    size_t *at);
-/* Neither the Secret nor its annotations pass what the API server permits. */
+/* Neither the Secret nor its annotations pass what the API server, and we, permit. */
 bool ledger_tag_fits(const struct ledger *ledger, bool annotation, const char *key,
 		     const char *value, const struct ledger_owner *owner);
 /* Puts it onto the Secret, for this owner from now on. */
@@ -220,6 +220,12 @@ size_t ledger_size_bound(const struct ledger *ledger);
 size_t ledger_claim_size(const char *domain, const char *host, size_t allow_from_len);
 /* What the entry of a domain adds to our document, at most, when it is retired. */
 size_t ledger_retired_size(const struct ledger *ledger, const char *key, const char *domain);
+
+/* The same three in JSON values, as LEDGER_MAX_VALUES counts them; an allowfrom adds one for each
+ * of its networks. */
+#define LEDGER_CLAIM_VALUES 48
+size_t ledger_values_bound(const struct ledger *ledger);
+size_t ledger_retired_values(const struct ledger *ledger, const char *key, const char *domain);
 
 bool ledger_changed(const struct ledger *ledger);
 /* The values that changed; *ret_values is freed by ledger_values_free(). */

@@ -18,6 +18,7 @@ static void put(struct ledger *ledger, bool *changed, json_t *object, const char
 		return;
 	}
 	ledger->size_bound += ledger_text_size(name) + ledger_text_size(value) + strlen(":,");
+	ledger->values_bound += ledger_values_of(value);
 	jv_set(object, key, value);
 	*changed = true;
 }
@@ -133,8 +134,11 @@ void ledger_claim(struct ledger *ledger, const char *key, const char *domain,
 	ledger_put_own(ledger, record, "claim", json);
 	ledger_set_owner(ledger, key, domain, owner);
 	ledger->size_bound += ledger_account_size(domain, claim->host);
-	if (claim->rotates)
-		ledger->size_bound += ledger_retired_size(ledger, key, domain);
+	ledger->values_bound += LEDGER_ACCOUNT_VALUES;
+	if (!claim->rotates)
+		return;
+	ledger->size_bound += ledger_retired_size(ledger, key, domain);
+	ledger->values_bound += ledger_retired_values(ledger, key, domain);
 }
 
 const char *ledger_next_claimed(const struct ledger *ledger, const char *key, const char *nonce,

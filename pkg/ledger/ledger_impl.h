@@ -21,8 +21,9 @@ struct ledger {
 	struct ledger_doc *docs;
 	size_t docs_len;
 	size_t size_bound; /* grows only */
-	json_t *metadata;  /* the Secret's, as it was read; NULL: absent */
-	json_t *tags;	   /* the labels and annotations that change; NULL: none */
+	size_t values_bound;
+	json_t *metadata; /* the Secret's, as it was read; NULL: absent */
+	json_t *tags;	  /* the labels and annotations that change; NULL: none */
 };
 
 /* The document opened under key; asserts that ledger_use() was called. */
@@ -76,7 +77,11 @@ size_t ledger_text_size(const json_t *doc);
 size_t ledger_growth(const json_t *doc, size_t len);
 /* An account in the public document, with an empty allowfrom, at most. */
 size_t ledger_account_size(const char *domain, const char *host);
-/* The accounts that the claims in our document may bring. */
-size_t ledger_claims_size(const json_t *own);
+/* Adds the accounts that the claims in our document may bring. */
+void ledger_add_claims(struct ledger *ledger);
+/* What an account adds to the JSON values, with an empty allowfrom, at most. */
+#define LEDGER_ACCOUNT_VALUES 20
+/* What a value adds to them that is put into an object. */
+size_t ledger_values_of(json_t *value);
 
 #endif

@@ -107,6 +107,7 @@ static void do_claim(struct world *w, int d)
 				     .timeout_s = 20,
 				     .after_uncertain = pick(w, 2)};
 	size_t before = ledger_size_bound(w->ledger);
+	size_t values = ledger_values_bound(w->ledger);
 
 	row->recorded = true;
 	row->owner = pick(w, OWNERS);
@@ -118,6 +119,7 @@ static void do_claim(struct world *w, int d)
 	ledger_claim(w->ledger, KEY, domains[d], &self, &claim);
 	assert_true(ledger_size_bound(w->ledger) - before <=
 		    ledger_claim_size(domains[d], hosts[host], 0));
+	assert_true(ledger_values_bound(w->ledger) - values <= LEDGER_CLAIM_VALUES);
 }
 
 static void stored(struct row *row, enum ledger_origin origin, int host)
@@ -213,11 +215,13 @@ static void check_owners(const struct world *w)
 static void check(struct world *w)
 {
 	size_t bound = ledger_size_bound(w->ledger);
+	size_t values = ledger_values_bound(w->ledger);
 	int i;
 
 	for (i = 0; i < DOMAINS; i++)
 		check_row(w, i);
 	docs_reopen(&w->docs, &w->ledger);
+	assert_true(docs_count(&w->docs) <= values);
 	assert_true(docs_size(&w->docs) <= bound);
 	assert_true(docs_size(&w->docs) <= ledger_size_bound(w->ledger));
 	assert_false(ledger_changed(w->ledger));
@@ -331,6 +335,7 @@ static void test_claims_have_room(void **state)
 	ledger_store(ledger, key, domain, host, &account);
 	(void)docs_write(&docs, ledger);
 	assert_true(docs_size(&docs) <= bound);
+	assert_true(docs_count(&docs) <= LEDGER_CLAIM_VALUES);
 }
 
 int main(void)

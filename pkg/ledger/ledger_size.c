@@ -10,7 +10,8 @@
 #define RECORD_SIZE  1024
 #define ACCOUNT_SIZE 1024
 /* Names, and a server_url that the entry had none of. */
-#define RETIRED_SIZE 256
+#define RETIRED_SIZE   256
+#define RETIRED_VALUES 4
 
 size_t ledger_text_size(const json_t *doc)
 {
@@ -37,20 +38,45 @@ size_t ledger_retired_size(const struct ledger *ledger, const char *key, const c
 	return RETIRED_SIZE + URL_LEN + (entry ? ledger_text_size(entry) : 0);
 }
 
-size_t ledger_claims_size(const json_t *own)
+/* NOLINTNEXTLINE(misc-no-recursion): no deeper than JV_MAX_DEPTH, and a few levels of our own. */
+size_t ledger_values_of(json_t *value)
 {
-	json_t *keys = jv_object(own, "keys");
+	const bool empty = json_array_size(value) + json_object_size(value) == 0;
+	size_t count = empty && (json_is_array(value) || json_is_object(value)) ? 2 : 1;
+	const char *key;
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(value, i, item)
+		count += ledger_values_of(item);
+	json_object_foreach(value, key, item)
+		count += ledger_values_of(item);
+	return count;
+}
+
+size_t ledger_retired_values(const struct ledger *ledger, const char *key, const char *domain)
+{
+	json_t *entry = json_object_get(ledger_doc(ledger, key)->accounts, domain);
+
+	return RETIRED_VALUES + ledger_values_of(entry);
+}
+
+void ledger_add_claims(struct ledger *ledger)
+{
+	json_t *keys = jv_object(ledger->own, "keys");
 	const char *key;
 	const char *domain;
 	json_t *records;
 	json_t *record;
-	size_t size = 0;
 
 	json_object_foreach(keys, key, records)
-		json_object_foreach(records, domain, record)
-			if (jv_object(record, "claim"))
-				size += ledger_account_size(domain, jv_str(record, "claim.host"));
-	return size;
+		json_object_foreach(records, domain, record) {
+			if (!jv_object(record, "claim"))
+				continue;
+			ledger->size_bound +=
+				ledger_account_size(domain, jv_str(record, "claim.host"));
+			ledger->values_bound += LEDGER_ACCOUNT_VALUES;
+		}
 }
 
 size_t ledger_claim_size(const char *domain, const char *host, size_t allow_from_len)

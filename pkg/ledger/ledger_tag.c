@@ -10,7 +10,8 @@
 /* The API server's limit on keys and values of all annotations together. */
 #define MAX_ANNOTATIONS (256 * 1024)
 /* Of our record of a tag, apart from key, value and owner; with a new member around it. */
-#define TAG_SIZE 128
+#define TAG_SIZE   128
+#define TAG_VALUES 16
 
 static const char *member(bool annotation)
 {
@@ -99,7 +100,7 @@ bool ledger_tag_fits(const struct ledger *ledger, bool annotation, const char *k
 	size_t own = ledger->size_bound + TAG_SIZE + strlen(key) + ledger_text_size(text) +
 		     2 * strlen(owner->uid) + strlen(owner->name);
 
-	if (own > LEDGER_MAX_SECRET)
+	if (own > LEDGER_MAX_SECRET || ledger->values_bound + TAG_VALUES > LEDGER_MAX_VALUES)
 		return false;
 	return !annotation ||
 	       annotations_size(ledger) + strlen(key) + strlen(value) <= MAX_ANNOTATIONS;

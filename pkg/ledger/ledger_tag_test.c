@@ -167,6 +167,27 @@ static void test_room(void **state)
 	assert_false(ledger_tag_fits(ledger, true, "l", "", &one));
 }
 
+static bool fits_beside(size_t count)
+{
+	CLEANUP(docs_donep) struct docs docs = docs_of(OWN("{}"), NULL);
+	CLEANUP(mem_freep) char *text = mem_alloc(count);
+	CLEANUP(ledger_freep) struct ledger *ledger = NULL;
+
+	memset(text, ',', count);
+	text[0] = '[';
+	docs_set(&docs, "other", text, count);
+	ledger = docs_open(&docs);
+	return ledger_tag_fits(ledger, false, "k", "v", &one);
+}
+
+/* With more of them the Secret is not read any more. */
+static void test_values(void **state)
+{
+	(void)state;
+	assert_true(fits_beside(LEDGER_MAX_VALUES - 64));
+	assert_false(fits_beside(LEDGER_MAX_VALUES - 16));
+}
+
 static void test_damaged(void **state)
 {
 	static const char *const cases[] = {
@@ -199,6 +220,7 @@ int main(void)
 		cmocka_unit_test(test_dropped),
 		cmocka_unit_test(test_dropped_beside_others),
 		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_damaged),
 	};
 

@@ -82,6 +82,16 @@ static inline size_t docs_size(const struct docs *docs)
 	return size;
 }
 
+static inline size_t docs_count(const struct docs *docs)
+{
+	size_t count = 0;
+	size_t i;
+
+	for (i = 0; i < docs->len; i++)
+		count += jv_count(docs->values[i].data, docs->values[i].len);
+	return count;
+}
+
 static inline struct ledger *docs_open(const struct docs *docs)
 {
 	struct err err = {0};

@@ -149,11 +149,15 @@ static bool fits(const struct editor *e, const char *domain, bool rotates)
 {
 	const struct api_spec *spec = &e->view->object->spec;
 	size_t size = ledger_size_bound(e->ledger);
+	size_t values = ledger_values_bound(e->ledger);
 
 	size += ledger_claim_size(domain, spec->host, allow_from_size(spec));
-	if (rotates)
+	values += LEDGER_CLAIM_VALUES + spec->allow_from_len;
+	if (rotates) {
 		size += ledger_retired_size(e->ledger, e->key, domain);
-	return size <= LEDGER_MAX_SECRET;
+		values += ledger_retired_values(e->ledger, e->key, domain);
+	}
+	return size <= LEDGER_MAX_SECRET && values <= LEDGER_MAX_VALUES;
 }
 
 /* There is one for each of plan_claims(): works under way are left out there. */

@@ -270,22 +270,39 @@ static void test_claims(void **state)
 
 /* ---- what does not fit ---- */
 
-/* Two domains to claim in a Secret that has room for so many bytes more. */
-static struct plan_edit *edit_full(const char *spec, size_t room)
+/* So many bytes, and so many JSON values; freed by the caller. */
+static char *fill(size_t len, size_t count)
+{
+	char *filler = mem_zalloc(len);
+
+	if (count)
+		memset(filler, ',', count);
+	if (count)
+		filler[0] = '[';
+	return filler;
+}
+
+/* Two domains to claim in a Secret that has room for so much more. */
+static struct plan_edit *edit_full(const char *spec, size_t room, size_t values_room)
 {
 	struct plan_edit *edit = mem_zalloc(sizeof(*edit));
 	CLEANUP(mem_freep) char *filler = NULL;
 	CLEANUP(ledger_freep) struct ledger *ledger = NULL;
 	struct ledger_value values[3];
+	size_t count = values_room ? LEDGER_MAX_VALUES - values_room : 0;
 	char other[] = "other";
 	struct scene scene;
 	struct err err;
 	size_t len;
+	size_t i;
 
 	scene_init(&scene);
 	set_object(&scene, AB, spec, VISITED);
 	len = LEDGER_MAX_SECRET - room - scene.values[0].len - scene.values[1].len;
-	filler = mem_zalloc(len);
+	for (i = 0; count && i < ARRAY_LEN(scene.values); i++)
+		count -= jv_count(scene.values[i].data, scene.values[i].len);
+	count -= count > 0; /* a document where there was none */
+	filler = fill(len, count);
 	memcpy(values, scene.values, sizeof(scene.values));
 	values[2] = (struct ledger_value){.key = other, .data = filler, .len = len};
 	ledger = ledger_open(values, 3, &err);
@@ -297,7 +314,7 @@ static struct plan_edit *edit_full(const char *spec, size_t room)
 
 static void check_full(const char *spec, size_t room, bool claimed, bool too_large)
 {
-	CLEANUP(mem_freep) struct plan_edit *edit = edit_full(spec, room);
+	CLEANUP(mem_freep) struct plan_edit *edit = edit_full(spec, room, 0);
 
 	assert_int_equal(edit->claimed[0].state, claimed ? PLAN_WORK_CLAIMED : PLAN_WORK_NONE);
 	assert_int_equal(edit->claimed[1].state, PLAN_WORK_NONE);
@@ -319,13 +336,33 @@ static void test_too_large(void **state)
 	check_full(",'allowFrom':['10.0.0.0/8']", one + allow_from - 1, false, true);
 }
 
+static void check_values(const char *spec, size_t room, bool claimed, bool too_large)
+{
+	CLEANUP(mem_freep) struct plan_edit *edit = edit_full(spec, LEDGER_MAX_SECRET / 2, room);
+
+	assert_int_equal(edit->claimed[0].state, claimed ? PLAN_WORK_CLAIMED : PLAN_WORK_NONE);
+	assert_int_equal(edit->too_large, too_large);
+}
+
+/* What makes the Secret one that is not read. */
+static void test_too_many_values(void **state)
+{
+	const size_t one = LEDGER_CLAIM_VALUES;
+
+	(void)state;
+	check_values("", one, true, true);
+	check_values("", one - 1, false, true);
+	check_values("", 2 * one, true, false);
+	check_values(",'allowFrom':['10.0.0.0/8']", one + 1, true, true);
+	check_values(",'allowFrom':['10.0.0.0/8']", one, false, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stores),
-		cmocka_unit_test(test_takes),
-		cmocka_unit_test(test_claims),
-		cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_stores),		cmocka_unit_test(test_takes),
+		cmocka_unit_test(test_claims),		cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_too_many_values),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
