@@ -14,7 +14,7 @@ void api_free(struct api_registration *registration)
 {
 	if (!registration)
 		return;
-	free(registration->namespace);
+	intern_put(registration->namespace);
 	free(registration->name);
 	free(registration->uid);
 	free(registration->resource_version);
@@ -120,7 +120,7 @@ struct api_registration *api_decode(const json_t *object)
 	if (!*jv_str(object, "metadata.name") || !*jv_str(object, "metadata.uid"))
 		return NULL;
 	registration = mem_zalloc(sizeof(*registration));
-	registration->namespace = mem_strdup(jv_str(object, "metadata.namespace"));
+	registration->namespace = intern_get(jv_str(object, "metadata.namespace"));
 	registration->name = mem_strdup(jv_str(object, "metadata.name"));
 	registration->uid = mem_strdup(jv_str(object, "metadata.uid"));
 	registration->resource_version = mem_strdup(jv_str(object, "metadata.resourceVersion"));

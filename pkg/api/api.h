@@ -79,10 +79,10 @@ struct api_template {
 };
 
 struct api_spec {
-	char *host;	   /* normal form, see url.h */
-	char *secret_name; /* in the object's own namespace, always */
-	char *secret_key;
-	char **domains; /* lower case, "*." stripped, each once, in the order of the spec */
+	const char *host;	/* interned; normal form, see url.h */
+	char *secret_name;	/* in the object's own namespace, always */
+	const char *secret_key; /* interned */
+	char **domains;		/* lower case, "*." stripped, each once, in the order of the spec */
 	size_t domains_len;
 	char **allow_from;
 	size_t allow_from_len;
@@ -187,7 +187,7 @@ struct api_status {
 };
 
 struct api_registration {
-	char *namespace;
+	const char *namespace; /* interned */
 	char *name;
 	char *uid;
 	char *resource_version;

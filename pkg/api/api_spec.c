@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/api_impl.h"
+#include "base/intern.h"
 #include "base/mem.h"
 #include "cidr/cidr.h"
 #include "jv/jv.h"
@@ -27,9 +28,9 @@ void api_strings_free(char **strings, size_t len)
 
 void api_spec_done(struct api_spec *spec)
 {
-	free(spec->host);
+	intern_put(spec->host);
 	free(spec->secret_name);
-	free(spec->secret_key);
+	intern_put(spec->secret_key);
 	api_strings_free(spec->domains, spec->domains_len);
 	api_strings_free(spec->allow_from, spec->allow_from_len);
 	api_auth_free(spec->auth);
@@ -72,10 +73,10 @@ static void decode_host(const json_t *object, struct api_spec *spec)
 
 	if (url_parse(whole_text(jv_get(object, "spec.host")), &url, &err)) {
 		unsupported(spec, "spec.host", err.msg);
-		spec->host = mem_strdup("");
+		spec->host = intern_get("");
 		return;
 	}
-	spec->host = mem_strdup(url.text);
+	spec->host = intern_get(url.text);
 }
 
 bool api_is_object_name(const char *text)
@@ -106,7 +107,7 @@ static void decode_secret_ref(const json_t *object, struct api_spec *spec)
 	const json_t *key = jv_get(object, "spec.accountSecretRef.key");
 
 	spec->secret_name = mem_strdup(whole_text(jv_get(object, "spec.accountSecretRef.name")));
-	spec->secret_key = mem_strdup(key ? whole_text(key) : DEFAULT_KEY);
+	spec->secret_key = intern_get(key ? whole_text(key) : DEFAULT_KEY);
 	if (!api_is_object_name(spec->secret_name))
 		unsupported(spec, "spec.accountSecretRef.name", "not the name of a Secret");
 	if (!is_account_key(spec->secret_key))

@@ -4,7 +4,7 @@
 
 /*
  * Texts that thousands of objects say alike, kept once and counted: the messages of their
- * conditions. Single-threaded, like all that uses it.
+ * conditions, namespaces, hosts. Single-threaded, like all that uses it.
  */
 
 #include "base/attr.h"

@@ -125,8 +125,8 @@ static void test_changed_host(void **state)
 	      RECORD(HOST, ",'rotate':'1','retired':{'" OTHER "':" OLD(OTHER) "}"));
 	publish(&s, "Ready", "", "1");
 
-	free(s.object->spec.host); /* and back again */
-	s.object->spec.host = mem_strdup(OTHER);
+	intern_put(s.object->spec.host); /* and back again */
+	s.object->spec.host = intern_get(OTHER);
 	publish(&s, "HostChanged", "", "1");
 	ask(&s, "2");
 	(void)edit(&s);
