@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -370,4 +371,12 @@ def test_unreachable_api_server_is_told_once_and_tried_again(nowhere: Path, tmp_
     assert len(said) == 1
     assert "127.0.0.1" in said[0] or "connect" in said[0]
     assert operator.probe("/readyz") == 500
+    operator.stop()
+
+
+def test_as_many_files_may_be_open_as_the_machine_allows(nowhere: Path, tmp_path: Path) -> None:
+    operator = Operator(nowhere, tmp_path, program=["prlimit", "--nofile=64:512", binary()])
+    operator.start(ready=False)
+    eventually(lambda: operator.probe("/healthz") == 200, 30, "it runs")
+    assert resource.prlimit(operator.process.pid, resource.RLIMIT_NOFILE) == (512, 512)
     operator.stop()

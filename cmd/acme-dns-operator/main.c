@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -414,6 +415,18 @@ static void tune_malloc(void)
 	(void)mallopt(M_TRIM_THRESHOLD, 64 * 1024);
 }
 
+/* The soft limit is often 1,024, for the sake of select(), which nothing here uses. The requests to
+ * many tenants' servers shall not keep the Lease from a socket. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int run(struct app *app)
 {
 	struct err err;
@@ -444,6 +457,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	tune_malloc();
+	raise_file_limit();
 	log_setup(app.flags.log_format, app.flags.verbosity);
 	if (app.flags.help)
 		flags_print_help("acme-dns-operator");
