@@ -123,7 +123,7 @@ static json_t *parse_accounts(const struct ledger_value *value, struct err *err)
 	return ledger_accounts_check(accounts, err) ? NULL : TAKE(accounts);
 }
 
-/* Entries that claims under way are going to retire. */
+/* Entries that claims under way, or accounts that wait, are going to retire. */
 static void add_rotations(struct ledger *ledger, const char *key)
 {
 	json_t *records = ledger_records(ledger, key);
@@ -131,7 +131,7 @@ static void add_rotations(struct ledger *ledger, const char *key)
 	json_t *record;
 
 	json_object_foreach(records, domain, record) {
-		if (!jv_bool(record, "claim.rotates", false))
+		if (!jv_bool(record, "claim.rotates", false) && !jv_object(record, "next"))
 			continue;
 		ledger->size_bound += ledger_retired_size(ledger, key, domain);
 		ledger->values_bound += ledger_retired_values(ledger, key, domain);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "jv/jv.h"
 #include "ledger/ledger.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -68,6 +69,8 @@ static void check_written(const struct ledger *ledger)
 
 	assert(len == 2 && again && !ledger_use(again, KEY, &err));
 	assert(values[0].len + values[1].len <= ledger_size_bound(ledger));
+	assert(jv_count(values[0].data, values[0].len) + jv_count(values[1].data, values[1].len) <=
+	       ledger_values_bound(ledger));
 	look(again);
 	ledger_look(again, KEY, domains[2], &entry);
 	assert(entry.complete && entry.origin == LEDGER_REGISTERED);

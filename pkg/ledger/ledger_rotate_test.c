@@ -34,8 +34,10 @@ static void store_next(struct ledger *ledger, const char *name, const char *host
 static void expect(struct docs *docs, struct ledger **ledger, const char *own, const char *accounts)
 {
 	size_t bound = ledger_size_bound(*ledger);
+	size_t values = ledger_values_bound(*ledger);
 
 	docs_reopen(docs, ledger);
+	assert_true(docs_count(docs) <= values);
 	assert_json(docs_text(docs, LEDGER_OWN_KEY), own);
 	assert_json(docs_text(docs, KEY), accounts);
 	assert_true(docs_size(docs) <= bound);
@@ -55,12 +57,15 @@ static void test_rotation_at_the_host(void **state)
 	CLEANUP(docs_donep) struct docs docs = registered();
 	CLEANUP(ledger_freep) struct ledger *ledger = docs_open(&docs);
 	struct ledger_entry entry;
+	size_t waiting;
 	size_t bound;
+	size_t values;
 
 	(void)state;
 	ledger_claim(ledger, KEY, "d", &owner, &claim);
 	docs_reopen(&docs, &ledger);
 	bound = ledger_size_bound(ledger);
+	values = ledger_values_bound(ledger);
 	ledger_look(ledger, KEY, "d", &entry);
 	assert_true(entry.rotates);
 	assert_string_equal(entry.next_host, "");
@@ -74,13 +79,16 @@ static void test_rotation_at_the_host(void **state)
 	assert_string_equal(entry.next_fulldomain, "new.a");
 	assert_string_equal(entry.fulldomain, "old.a");
 
+	/* Room was kept for this, too. */
+	waiting = ledger_size_bound(ledger);
 	ledger_switch(ledger, KEY, "d", HOST, HOST);
 	ledger_set_rotated(ledger, KEY, "d", "1");
 	expect(&docs, &ledger,
 	       OWN("{" ORIGIN(HOST) ",\"rotate\":\"1\",\"retired\":{\"" HOST
 				    "\":" ENTRY_OF("old", HOST) "}}"),
 	       "{\"d\":" ENTRY_OF("new", HOST) "}");
-	assert_true(docs_size(&docs) <= bound);
+	assert_true(docs_size(&docs) <= bound && docs_size(&docs) <= waiting);
+	assert_true(docs_count(&docs) <= values);
 	ledger_look(ledger, KEY, "d", &entry);
 	assert_string_equal(entry.rotated, "1");
 }
