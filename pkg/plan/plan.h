@@ -100,14 +100,15 @@ struct plan_probe {
 	bool due;	  /* one is to be made */
 };
 
-/* The round under way, of this generation and this value of the annotation. */
+/* The round under way, of this generation, this value of the annotation, and these accounts. */
 struct plan_round {
 	int64_t generation;
 	uint64_t act;
-	uint64_t asked;		/* what the account being asked looks like; 0: none is */
+	uint64_t accounts;	/* what they look like */
 	uint32_t next;		/* the first domain whose account was not asked yet */
 	enum api_reason reason; /* the worst so far; API_REASON_OTHER: none */
 	int retry_after_s;
+	bool asked; /* one is being asked */
 	bool stops;
 	char message[240];
 };
@@ -317,7 +318,7 @@ void plan_fold_leftover(struct plan_memory *memory);
 void plan_fold_probe_due(struct plan_memory *memory);
 /* The account of spec.domains[domain] is being asked; plan_fold_probed() ends that. */
 void plan_fold_probing(struct plan_memory *memory, const struct plan_view *view, size_t domain);
-/* An answer counts if the object is the same and the account asked is still its domain's entry. */
+/* An answer counts if the object is the same and all its accounts are. */
 void plan_fold_probed(struct plan_memory *memory, const struct plan_view *view,
 		      const struct acmedns_probe_result *result);
 /* The view is that of PLAN_END_ROUND. Returns the pause before the next round, which is without a

@@ -17,6 +17,7 @@
  * so takes nobody's credentials, or whose account was put back. */
 #define SOON_MS	   600000
 #define JITTER_PER 5 /* up to a fifth more */
+#define FNV_PRIME  UINT64_C(0x100000001b3)
 
 /* ---- findings ---- */
 
@@ -75,7 +76,7 @@ static void find(struct plan_round *round, enum api_reason reason, const char *d
 static uint64_t digest(uint64_t hash, const char *text)
 {
 	do {
-		hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+		hash = (hash ^ (unsigned char)*text) * FNV_PRIME;
 	} while (*text++);
 	return hash;
 }
@@ -126,10 +127,21 @@ static void list_accounts(const struct plan_view *view, const struct plan_assess
 	}
 }
 
+/* All that the spec names. */
+static uint64_t look_of_all(const struct plan_view *view)
+{
+	uint64_t hash = 0;
+	size_t i;
+
+	for (i = 0; i < view->object->spec.domains_len; i++)
+		hash = (hash ^ look_of(view, i)) * FNV_PRIME;
+	return hash;
+}
+
 static bool is_current(const struct plan_view *view, const struct plan_round *round)
 {
 	return round->generation == view->object->generation &&
-	       round->act == digest_of(view->object->probe);
+	       round->act == digest_of(view->object->probe) && round->accounts == look_of_all(view);
 }
 
 /* The next domain whose account is to be asked in the round; false: there is none. */
@@ -233,6 +245,7 @@ static void begin(struct plan_round *round, const struct plan_view *view)
 	memset(round, 0, sizeof(*round));
 	round->generation = view->object->generation;
 	round->act = digest_of(view->object->probe);
+	round->accounts = look_of_all(view);
 }
 
 void plan_fold_probing(struct plan_memory *memory, const struct plan_view *view, size_t domain)
@@ -241,7 +254,7 @@ void plan_fold_probing(struct plan_memory *memory, const struct plan_view *view,
 
 	begin(round, view);
 	round->next = (uint32_t)domain;
-	round->asked = look_of(view, domain);
+	round->asked = true;
 }
 
 static bool is_limited(const struct plan_view *view, size_t i)
@@ -287,11 +300,9 @@ void plan_fold_probed(struct plan_memory *memory, const struct plan_view *view,
 		      const struct acmedns_probe_result *result)
 {
 	struct plan_round *round = &memory->round;
-	const uint64_t asked = round->asked;
 
-	round->asked = 0;
-	if (view->object && is_current(view, round) && view->secret.ledger &&
-	    look_of(view, round->next) == asked)
+	round->asked = false;
+	if (view->object && view->secret.ledger && is_current(view, round))
 		judge(round, view, result);
 }
 

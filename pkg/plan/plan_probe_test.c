@@ -657,6 +657,27 @@ static void test_round_of_another_spec(void **state)
 	scene_done(&s);
 }
 
+/* Nor of an account that has gone meanwhile, be it the last one's. */
+static void test_round_of_other_accounts(void **state)
+{
+	const struct acmedns_probe_result bad = {ACMEDNS_PROBE_REJECTED, -1, "bad"};
+	struct plan_action action;
+	struct scene s;
+
+	(void)state;
+	scene_at_rest(&s, "['a.test']", A_ACCOUNT, A_OURS);
+	asking(&s);
+	plan_fold_probed(&s.memory, &s.view, &bad);
+	given_other_account(&s);
+	action = settle(&s);
+	assert_int_equal(action.what, PLAN_PROBE);
+	assert_int_equal(action.domain, 0);
+	(void)go_round_with(&s, ACMEDNS_PROBE_ALIVE);
+	expect(&s, API_TRUE, API_REASON_ACCEPTED, "");
+	assert_true(IS_READY(&s));
+	scene_done(&s);
+}
+
 /* What is said of an account is not said of the one that comes after it. */
 static void test_other_account_was_not_asked(void **state)
 {
@@ -807,6 +828,7 @@ int main(void)
 		cmocka_unit_test(test_answer_about_another),
 		cmocka_unit_test(test_no_claim_while_another_host_is_asked),
 		cmocka_unit_test(test_round_of_another_spec),
+		cmocka_unit_test(test_round_of_other_accounts),
 		cmocka_unit_test(test_other_account_was_not_asked),
 		cmocka_unit_test(test_domain_removed),
 		cmocka_unit_test(test_rotation_of_the_rejected),
