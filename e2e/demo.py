@@ -343,7 +343,7 @@ def _keep(demo: Demo, told: int) -> None:
     pid = os.getpid()
     _KEPT.write_text(json.dumps({"pid": pid, "started": _started(pid)}))
     demo.stack.callback(_KEPT.unlink, missing_ok=True)
-    print(_HINT.format(demo=demo, pid=pid), flush=True)
+    print(_HINT.format(demo=demo, bin=Path(demo.kubectl_path).parent, pid=pid), flush=True)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
     _tie_to_parent(0)
@@ -355,8 +355,8 @@ def _keep(demo: Demo, told: int) -> None:
 _HINT = """
 It goes on running. To look around:
 
-      export KUBECONFIG={demo.cluster.kubeconfig}
-      {demo.kubectl_path} -n {demo.namespace} get adr,secret,events
+      export KUBECONFIG={demo.cluster.kubeconfig} PATH={bin}:$PATH
+      kubectl -n {demo.namespace} get adr,secret,events
       tail -f {demo.directory}/operator.log
 
 To end it:  make demo STOP=1    (or: kill {pid})"""
