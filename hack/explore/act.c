@@ -24,7 +24,7 @@ static void act_wait(struct run *run, size_t p, size_t s, const struct decision 
 	run->w.processes[p].seats[s].wake_ms =
 		decision->wake_ms == INT32_MAX ? 0 : decision->wake_ms;
 	channel_rest_seat(run, p);
-	if (!run->w.processes[p].seats[s].memory)
+	if (!run->w.processes[p].seats[s].memory && !run->w.processes[p].seats[s].probe.rest)
 		run->w.processes[p].seats[s].references = (struct references){0};
 	seat_release(run, p, s);
 }
@@ -148,8 +148,11 @@ void seat_act(struct run *run, size_t p, size_t s, const struct decision *decisi
 		seat_read_references(run, p, s);
 		return;
 	case PLAN_PROBE:
+		seat_probe(run, p, s, decision->domain);
+		return;
 	case PLAN_END_ROUND:
-		broken(run, "nobody here asks for that");
+		seat_end_round(run, p, s);
+		return;
 	}
 	seat->queued = 1;
 }

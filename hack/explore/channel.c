@@ -47,6 +47,7 @@ static bool is_wanted(const struct run *run, const struct process *process)
 		return true;
 	for (s = 0; s < SEATS; s++)
 		if (process->seats[s].request.kind != REQUEST_NONE ||
+		    process->seats[s].probe.rest ||
 		    !store_memory_facts(run->store, process->seats[s].memory)->resting)
 			return true;
 	return false;
@@ -183,21 +184,12 @@ void channel_resync(struct run *run, size_t p)
 
 /* ---- the edits ---- */
 
-/* host_take_slots() */
-static void take_slots(struct run *run, struct seat *seat, uint32_t more)
-{
-	uint32_t want = store_memory_facts(run->store, seat->memory)->held + more;
-
-	if (want > seat->slots)
-		seat->slots = want;
-}
-
 void channel_edit_seat(struct run *run, size_t p, size_t s, uint32_t claims)
 {
 	struct seat *seat = &run->w.processes[p].seats[s];
 
 	if (claims)
-		take_slots(run, seat, claims);
+		seat_take_slots(run, seat, claims);
 	seat->stage = RECORD_EDITING;
 }
 
@@ -337,7 +329,7 @@ static void begin_edits(struct run *run, size_t p, const size_t *seats, size_t l
 		seat->edit = edits[i];
 		check_claims(run, p, seats[i]);
 		if (edits[i] && store_edit_facts(run->store, edits[i])->claims)
-			take_slots(run, seat, store_edit_facts(run->store, edits[i])->claims);
+			seat_take_slots(run, seat, store_edit_facts(run->store, edits[i])->claims);
 	}
 }
 

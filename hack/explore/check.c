@@ -11,6 +11,8 @@
  *	- an account's entry names the server that made it, and no other is asked to register;
  *	- a claim is taken over only after its time, or when it surely made no account;
  *	- an account that vanished is made again only after a grace;
+ *	- an account is asked for only at the host that its entry names, or the Secret for it, and
+ *	  an answer counts for that account alone;
  *	- a POST has a claim of its own that was in the Secret, is in its time, and is a leader's;
  *	- accounts made <= 1 + outcomes counted in our document, per domain;
  *	- an account in hand is let go only when stored, counted, or its object is gone;
@@ -423,8 +425,47 @@ void check_post(struct run *run, size_t process, size_t seat, const struct plan_
 		broken(run, "a POST to another host than the object's");
 	else if (object->spec.suspend)
 		broken(run, "a POST of an object that is suspended");
+	else if (work->rotates && !asks_for_rotation(object))
+		broken(run, "a POST for an account that nobody asked to have replaced");
 	else
 		check_references(run, &by->seats[seat], object);
+}
+
+/* ---- probes ---- */
+
+bool asks_for_probe(const struct api_registration *object)
+{
+	const char *handled = object->status.handled_probe;
+
+	return *object->probe && (!handled || strcmp(object->probe, handled) != 0);
+}
+
+void check_probe(struct run *run, size_t process, size_t seat, uint32_t domain)
+{
+	const struct process *by = &run->w.processes[process];
+	const struct api_registration *object = seat_object(run, process, seat);
+	const struct secret_thing *secret = store_get_secret(run->store, by->reading.id);
+	const struct domain_facts *facts = &secret->domains[domain];
+	const char *said = secret->snapshot.host;
+
+	if (!by->believes || by->draining || object->spec.suspend)
+		broken(run, "a probe of one who may not act");
+	if (facts->host ? facts->host != 1 + host_number(object->spec.host)
+			: !said || strcmp(said, object->spec.host) != 0)
+		broken(run, "the credentials of %s are sent to a host that they are not of",
+		       domain_names[domain]);
+}
+
+void check_probed(struct run *run, size_t process, size_t seat, const struct probe_call *call)
+{
+	const struct process *by = &run->w.processes[process];
+	const struct api_registration *object = seat_object(run, process, seat);
+	const struct secret_thing *secret = store_get_secret(run->store, by->reading.id);
+
+	if (!object || host_number(object->spec.host) != call->host ||
+	    secret->domains[call->domain].rest != call->rest)
+		broken(run, "an answer of account %u counts for another one of %s", call->account,
+		       domain_names[call->domain]);
 }
 
 /* ---- accounts ---- */

@@ -10,7 +10,7 @@
  * pkg/controller/snapshot.c, linked as they ship. What is modelled: an API server (world.c:
  * versions, conflicts, merge patches), an acme-dns server that counts (world.c), users (user.c),
  * time and leases (steps.c), and the glue of the controller that sends and folds (process.c, act.c,
- * reference.c, channel.c).
+ * reference.c, probe.c, channel.c).
  *
  * A state is one struct world: numbers only. Everything large, from a Secret to a plan_memory, is
  * kept once in a pool, and its number stands for it; so a state is compared and hashed as bytes.
@@ -108,6 +108,13 @@ struct references {
 	int32_t age_ms;		 /* since reading began */
 };
 
+/* A server is being asked for an account. */
+struct probe_call {
+	uint32_t rest; /* the entry asked for, without server_url; 0: none is */
+	uint32_t account, domain, host;
+	int32_t age_ms;
+};
+
 /* What a process keeps of one object, by uid: the controller's record. */
 struct seat {
 	uint32_t uid; /* 0 = free */
@@ -121,6 +128,7 @@ struct seat {
 	uint32_t queued, again, waits_slot;
 	int32_t wake_ms;
 	struct references references;
+	struct probe_call probe;
 	struct request request;
 };
 
@@ -185,6 +193,8 @@ struct world {
 	uint32_t made_for[DOMAINS];	   /* bits: accounts */
 	uint32_t reset;			   /* somebody else wrote our document */
 	uint32_t rotations;		   /* asked for so far */
+	uint32_t probes;		   /* the same of the annotation probe */
+	uint32_t rejected;		   /* bits: accounts that a server did not take once */
 	uint32_t days;			   /* that have passed */
 	uint32_t lost_uid;		   /* object 0 when an entry was removed that day */
 	uint32_t excused[DOMAINS];	   /* by users who rotate, or took something away */
@@ -209,6 +219,7 @@ enum act {
 	ACT_MAKE_OTHER,
 	ACT_ROTATE,   /* object 0 gets a new value of the annotation */
 	ACT_CALL_OFF, /* and loses it */
+	ACT_PROBE,    /* object 0 gets a new value of that annotation */
 	ACT_DELETE_SECRET,
 	ACT_RESTORE,	   /* a backup: the Secret of yesterday, objects without status */
 	ACT_RESTORE_FIRST, /* one from before the story begins */
@@ -223,6 +234,7 @@ enum act {
 	ACT_MEND,
 	ACT_SAME_SERVER,  /* the Secret's annotation, for specs at one.test and two.test */
 	ACT_OTHER_SERVER, /* for another one */
+	ACT_HOST_ONE,	  /* the Secret's annotation that says whose the accounts are */
 	ACT_LOGIN,	  /* what spec.registrationAuth refers to is there */
 	ACT_LOGIN_ELSEWHERE,
 	ACT_NO_LOGIN,
@@ -243,6 +255,7 @@ struct scenario {
 	bool two;		  /* a second process stands by */
 	bool shared;
 	bool denies; /* 403 is among the faults */
+	bool probes; /* time makes rounds over the accounts due */
 	uint32_t slots;
 	uint32_t left[BUDGETS];
 	enum act acts[ACTS_MOST];
@@ -298,11 +311,16 @@ void check_post(struct run *run, size_t process, size_t seat, const struct plan_
 /* A claim comes after the status patch of its generation, by a leader. */
 void check_claims(struct run *run, size_t p, size_t s);
 void check_accounts(struct run *run);
+/* The domain's account, as the process knows it, is about to be asked for. */
+void check_probe(struct run *run, size_t process, size_t seat, uint32_t domain);
+/* The answer has been counted. */
+void check_probed(struct run *run, size_t process, size_t seat, const struct probe_call *call);
 /* The Secret says that accounts at this host (1 or 2) are at spec.host, too. */
 bool is_same_server(const struct secret_thing *secret, uint32_t host,
 		    const struct api_registration *object);
 /* A value of the annotation that is not done yet. */
 bool asks_for_rotation(const struct api_registration *object);
+bool asks_for_probe(const struct api_registration *object);
 /* Accounts in hand that a fold has let go. */
 void check_hand(struct run *run, const struct seat *seat, uint32_t lost, bool discarded);
 
@@ -317,7 +335,7 @@ struct decision {
 	enum plan_what what;
 	int32_t wake_ms; /* INT32_MAX: only an event */
 	bool wants_slot, ready_changed;
-	uint32_t work, claims, body, owner_uid, owner_name;
+	uint32_t work, claims, domain, body, owner_uid, owner_name;
 	bool leftover; /* EMIT_EVENT: of what deletion had to leave */
 };
 
@@ -338,6 +356,10 @@ enum fold {
 	FOLD_LEFTOVER,
 	FOLD_TIME,	    /* ms */
 	FOLD_STORE_AT_ONCE, /* the controller's store_at_once() */
+	FOLD_PROBE_DUE,
+	FOLD_PROBING, /* domain of the spec */
+	FOLD_PROBED,  /* how */
+	FOLD_ROUND,
 };
 
 struct fold_args {
@@ -367,7 +389,15 @@ enum served {
 
 bool served_makes(enum served how);
 
-/* ---- process.c, act.c, reference.c, channel.c: the controller's glue ---- */
+/* How one answers a probe. */
+enum probed {
+	PROBED_ALIVE,
+	PROBED_REJECTED,
+	PROBED_NONE,
+	PROBED,
+};
+
+/* ---- process.c, act.c, reference.c, probe.c, channel.c: the controller's glue ---- */
 
 void process_start(struct run *run, size_t p); /* with an empty memory and the cache as it is */
 void process_lead(struct run *run, size_t p);
@@ -395,6 +425,13 @@ void seat_read_references(struct run *run, size_t p, size_t s);
 void seat_answer_reference(struct run *run, size_t p, size_t s, const struct request *request);
 bool seat_has_references(const struct seat *seat, const struct api_registration *object);
 void seat_pass_reference_time(struct seat *seat, int32_t ms);
+
+void process_probe_due(struct run *run, size_t p);
+void seat_probe(struct run *run, size_t p, size_t s, uint32_t domain); /* of the spec */
+void seat_end_round(struct run *run, size_t p, size_t s);
+void seat_end_probe(struct run *run, size_t p, size_t s, enum probed how);
+uint32_t seat_held(const struct run *run, const struct seat *seat); /* slots of the host */
+void seat_take_slots(struct run *run, struct seat *seat, uint32_t more);
 
 void channel_edit_seat(struct run *run, size_t p, size_t s, uint32_t claims);
 void channel_run(struct run *run, size_t p);
@@ -433,6 +470,7 @@ enum step_kind {
 	STEP_ANSWER,
 	STEP_POST_SERVE,
 	STEP_POST_END,
+	STEP_PROBE_END, /* a: seat, b: how */
 	STEP_LATE,
 	STEP_CRASH,
 	STEP_TAKE_LEASE,
@@ -443,6 +481,7 @@ enum step_kind {
 	STEP_FREEZE,
 	STEP_PAUSE,
 	STEP_RESYNC,
+	STEP_PROBE_DUE,
 	STEP_USER,
 };
 

@@ -52,8 +52,7 @@ static uint32_t slots_of(const struct run *run, size_t p, size_t s)
 	}
 	if (!waits && taken < run->scenario->slots)
 		free_slots = run->scenario->slots - taken;
-	return process->seats[s].slots -
-	       store_memory_facts(run->store, process->seats[s].memory)->held + free_slots;
+	return process->seats[s].slots - seat_held(run, &process->seats[s]) + free_slots;
 }
 
 static struct sight look(const struct run *run, size_t p, size_t s)
@@ -94,6 +93,7 @@ static void show_secret(struct store *store, const struct sight *sight, struct p
 	ret->immutable = thing->snapshot.immutable;
 	ret->adopt = thing->snapshot.adopt;
 	ret->same_server = thing->snapshot.same_server;
+	ret->host = thing->snapshot.host;
 	ret->ledger = thing->readable ? thing->snapshot.ledger : NULL;
 	ret->unparsable = thing->readable ? NULL : "it cannot be read";
 }
@@ -147,6 +147,8 @@ static void remember(struct store *store, const struct plan_view *view,
 		result[5] = store_body(store, api_finalizer_patch(view->object, action->add));
 	} else if (action->what == PLAN_EMIT_EVENT) {
 		result[7] = action->leftover != NULL;
+	} else if (action->what == PLAN_PROBE) {
+		result[5] = (uint32_t)action->domain;
 	} else if (action->what == PLAN_ASK_OWNER) {
 		result[5] = number_in(action->owner_uid, 10);
 		result[6] = number_in(action->owner_name, 10);
@@ -186,6 +188,7 @@ void seat_decide(struct run *run, size_t p, size_t s, struct decision *ret)
 		.work = result[3],
 		.claims = result[4],
 		.body = result[5],
+		.domain = result[5],
 		.ready_changed = result[6],
 		.owner_uid = result[5],
 		.owner_name = result[6],
@@ -400,6 +403,37 @@ static void fold_references(struct store *store, struct plan_memory *memory,
 		memory->claim.times = REFERENCE_TIMES;
 }
 
+/* As the shipping code reads them. */
+static void fold_probed(struct plan_memory *memory, const struct plan_view *view, enum probed how)
+{
+	static const char bad_txt[] = "{\"error\":\"bad_txt\"}";
+	static const struct http_response answers[PROBED] = {
+		[PROBED_ALIVE] = {.status = 400,
+				  .sent = true,
+				  .body = bad_txt,
+				  .body_len = sizeof(bad_txt) - 1,
+				  .retry_after_s = -1},
+		[PROBED_REJECTED] = {.status = 401, .sent = true, .body = "", .retry_after_s = -1},
+		[PROBED_NONE] = {.fault = HTTP_FAULT_TIMEOUT, .body = "", .retry_after_s = -1},
+	};
+	const struct acmedns_probe_result result = acmedns_probe_answer(&answers[how]);
+
+	plan_fold_probed(memory, view, &result);
+}
+
+static void fold_probe(struct plan_memory *memory, const struct plan_view *view,
+		       const struct fold_args *args)
+{
+	if (args->fold == FOLD_PROBE_DUE)
+		plan_fold_probe_due(memory);
+	else if (args->fold == FOLD_PROBING)
+		plan_fold_probing(memory, view, args->a);
+	else if (args->fold == FOLD_PROBED)
+		fold_probed(memory, view, (enum probed)args->a);
+	else
+		(void)plan_fold_round(memory, view);
+}
+
 static void do_fold(struct store *store, struct plan_memory *memory, const struct plan_view *view,
 		    const struct fold_args *args)
 {
@@ -450,8 +484,13 @@ static void do_fold(struct store *store, struct plan_memory *memory, const struc
 		fold_time(memory, args->a);
 		break;
 	case FOLD_STORE_AT_ONCE:
-		memory->read.retry_ms = 0;
-		memory->write.retry_ms = 0;
+		memory->read.retry_ms = memory->write.retry_ms = 0;
+		break;
+	case FOLD_PROBE_DUE:
+	case FOLD_PROBING:
+	case FOLD_PROBED:
+	case FOLD_ROUND:
+		fold_probe(memory, view, args);
 		break;
 	}
 }

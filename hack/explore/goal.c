@@ -42,6 +42,8 @@ static bool is_so(const struct run *run, const struct object_thing *thing, enum 
 		       (facts->origin || api_record_value(&object->status, domain));
 	case API_REASON_ACCOUNT_INCOMPLETE:
 		return facts->entry && !facts->complete;
+	case API_REASON_CREDENTIALS_REJECTED:
+		return facts->account && run->w.rejected >> facts->account & 1;
 	default:
 		return false;
 	}
@@ -141,6 +143,10 @@ static void check_object(struct run *run, const struct object_thing *thing)
 		check_at_rest(run, object);
 	else if (ready->status == API_TRUE && asks_for_rotation(object))
 		broken(run, "faults have stopped, and %s is not rotated", object->name);
+	else if (asks_for_probe(object) &&
+		 (ready->status == API_TRUE || ready->reason == API_REASON_CREDENTIALS_REJECTED))
+		broken(run, "faults have stopped, and the accounts of %s are not asked for",
+		       object->name);
 	else if (ready->status == API_TRUE)
 		check_ready(run, thing);
 	else if (!is_explained(run, thing))

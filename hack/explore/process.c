@@ -82,7 +82,8 @@ void seat_release(struct run *run, size_t p, size_t s)
 	bool any = false;
 	size_t i;
 
-	if (seat_object(run, p, s) || facts_of(run, &process->seats[s])->unfinished)
+	if (seat_object(run, p, s) || facts_of(run, &process->seats[s])->unfinished ||
+	    process->seats[s].probe.rest)
 		return;
 	process->seats[s] = (struct seat){0};
 	process->fresh &= ~(UINT32_C(1) << s);
@@ -122,12 +123,21 @@ void seat_settle(struct run *run, size_t p, size_t s)
 {
 	struct process *process = &run->w.processes[p];
 	struct seat *seat = &process->seats[s];
-	uint32_t keep = facts_of(run, seat)->held;
+	uint32_t keep = seat_held(run, seat);
 
 	if (seat->stage == RECORD_EDITING || seat->stage == RECORD_WRITING || seat->slots <= keep)
 		return;
 	seat->slots = keep;
 	offer_slots(run, process);
+}
+
+/* host_take_slots() */
+void seat_take_slots(struct run *run, struct seat *seat, uint32_t more)
+{
+	uint32_t want = seat_held(run, seat) + more;
+
+	if (want > seat->slots)
+		seat->slots = want;
 }
 
 void seat_want_slot(struct run *run, size_t p, size_t s, bool wants)
@@ -218,6 +228,12 @@ static void object_gone(struct run *run, size_t p, uint32_t uid)
 	}
 }
 
+static bool asks_the_same(const struct object_thing *a, const struct object_thing *b)
+{
+	return a->uid == b->uid && a->object->generation == b->object->generation &&
+	       strcmp(a->object->probe, b->object->probe) == 0;
+}
+
 static void object_changed(struct run *run, size_t p, size_t name,
 			   const struct object_thing *before)
 {
@@ -228,8 +244,7 @@ static void object_changed(struct run *run, size_t p, size_t name,
 	find_seat(run, p, name, after->uid, &s);
 	if (s == SEATS)
 		return;
-	if (before && before->uid == after->uid &&
-	    before->object->generation == after->object->generation) {
+	if (before && asks_the_same(before, after)) {
 		process->seats[s].queued = 1;
 		return;
 	}
@@ -343,6 +358,8 @@ static void pass_seat_time(struct run *run, size_t p, size_t s, int32_t ms)
 
 	fold(run, p, s, FOLD_TIME, (uint32_t)ms);
 	seat_pass_reference_time(seat, ms);
+	if (seat->probe.rest)
+		seat->probe.age_ms += ms;
 	if (seat->again)
 		seat->queued = 1;
 	if (!seat->wake_ms)

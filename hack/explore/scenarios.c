@@ -59,6 +59,14 @@
 /* Made by hand, and it says where. */
 #define HAND_MADE_AT_ONE "'" KEY "':{'a.test':" OF_A_SET "}"
 
+/* At one server, at the other, and at one that nobody names. */
+#define HAND_MADE_AT_THREE                                                                         \
+	"'" KEY "':{'a.test':" OF_A_SET ",'b.test':{'fulldomain':"                                 \
+	"'20000000-0000-4000-8000-000000000026.two.test','subdomain':'s','username':'v',"          \
+	"'password':'p','server_url':'https://two.test'},'c.test':{'fulldomain':"                  \
+	"'20000000-0000-4000-8000-000000000027.one.test','subdomain':'s','username':'w',"          \
+	"'password':'p'}}"
+
 const struct scenario scenarios[] = {
 	{
 		.name = "one-domain",
@@ -299,6 +307,28 @@ const struct scenario scenarios[] = {
 		.slots = 4,
 		.left = {0, 0, 2, 3, 0, 0, 3},
 		.acts = {ACT_REMOVE_ENTRY, ACT_DAY, ACT_ROTATE},
+	},
+	{
+		.name = "probe",
+		.what = "an account is asked for while it is rotated and moved",
+		.specs = {SPEC("'a.test'"), SPEC_AT("two", "'a.test'"), "{}", "{}"},
+		.secret = OPAQUE(REGISTERED),
+		.probes = true,
+		.slots = 2,
+		.left = {1, 1, 1, 2, 0, 0, 2},
+		.acts = {ACT_PROBE, ACT_ROTATE, ACT_OTHER_SPEC},
+	},
+	{
+		.name = "probe-hosts",
+		.what = "accounts at two servers, and at one that the Secret may name, and one "
+			"slot",
+		.specs = {SPEC("'a.test','b.test','c.test'"),
+			  SPEC_AT("two", "'a.test','b.test','c.test'"), "{}", "{}"},
+		.secret = OPAQUE(HAND_MADE_AT_THREE),
+		.probes = true,
+		.slots = 1,
+		.left = {0, 1, 1, 2, 0, 0, 2},
+		.acts = {ACT_PROBE, ACT_OTHER_SPEC, ACT_HOST_ONE},
 	},
 };
 

@@ -164,6 +164,17 @@ static void list_crashes(struct list *list, size_t p)
 		add(list, STEP_CRASH, p, 0, 1);
 }
 
+static void list_probe(struct list *list, size_t p, size_t s)
+{
+	size_t how;
+
+	if (!list->run->w.processes[p].seats[s].probe.rest)
+		return;
+	add(list, STEP_PROBE_END, p, s, PROBED_ALIVE);
+	for (how = PROBED_REJECTED; has(list, BUDGET_FAULT) && how < PROBED; how++)
+		add(list, STEP_PROBE_END, p, s, how);
+}
+
 static void list_process(struct list *list, size_t p)
 {
 	const struct world *w = &list->run->w;
@@ -172,6 +183,8 @@ static void list_process(struct list *list, size_t p)
 
 	for (s = 0; s <= SEATS; s++)
 		list_request(list, p, s);
+	for (s = 0; s < SEATS; s++)
+		list_probe(list, p, s);
 	list_deliveries(list, p);
 	if (process->believes && w->lease != p)
 		add(list, STEP_NOTICE, p, 0, 0);
@@ -186,6 +199,8 @@ static void list_process(struct list *list, size_t p)
 	if (has(list, BUDGET_TIME) && process->believes && process->request.kind == REQUEST_NONE &&
 	    process->seen)
 		add(list, STEP_RESYNC, p, 0, 0);
+	if (list->run->scenario->probes && has(list, BUDGET_TIME) && process->believes)
+		add(list, STEP_PROBE_DUE, p, 0, 0);
 }
 
 size_t steps_list(const struct run *run, struct step steps[STEPS_MOST])
@@ -341,6 +356,20 @@ static void end_post(struct run *run, struct post *post, enum served how)
 	process_end_post(run, post);
 }
 
+static void end_probe(struct run *run, size_t p, size_t s, enum probed how)
+{
+	static const char *const names[PROBED] = {
+		[PROBED_ALIVE] = "it lives",
+		[PROBED_REJECTED] = "401",
+		[PROBED_NONE] = "no answer",
+	};
+	const struct probe_call *call = &run->w.processes[p].seats[s].probe;
+
+	tell(run, "process %zu: its probe of account %u for %s is answered: %s", p, call->account,
+	     domain_names[call->domain], names[how]);
+	seat_end_probe(run, p, s, how);
+}
+
 /* ---- time ---- */
 
 static void jump(struct run *run, size_t p)
@@ -409,11 +438,13 @@ static void spend(struct run *run, const struct step *step)
 		[STEP_LONG_TIME] = BUDGET_TIME, [STEP_JUMP] = BUDGET_CLOCK,
 		[STEP_FREEZE] = BUDGET_CLOCK,	[STEP_PAUSE] = BUDGET_CLOCK,
 		[STEP_RESYNC] = BUDGET_TIME,	[STEP_USER] = BUDGET_USER,
+		[STEP_PROBE_DUE] = BUDGET_TIME, [STEP_PROBE_END] = BUDGETS,
 	};
 	bool faulty = (step->kind == STEP_DELIVER && step->b == 2) ||
 		      (step->kind == STEP_SERVE && step->b != FATE_GOOD) ||
 		      (step->kind == STEP_POST_SERVE && step->b != SERVED_MADE) ||
 		      (step->kind == STEP_POST_END && step->b != SERVED_MADE) ||
+		      (step->kind == STEP_PROBE_END && step->b != PROBED_ALIVE) ||
 		      (step->kind == STEP_CRASH && step->b);
 
 	if (costs[step->kind] != BUDGETS)
@@ -481,6 +512,13 @@ static void happen(struct run *run, const struct step *step)
 	case STEP_RESYNC:
 		tell(run, "process %u looks at the Secret by itself", step->p);
 		channel_resync(run, step->p);
+		break;
+	case STEP_PROBE_DUE:
+		tell(run, "process %u: it is time to ask for its accounts", step->p);
+		process_probe_due(run, step->p);
+		break;
+	case STEP_PROBE_END:
+		end_probe(run, step->p, step->a, (enum probed)step->b);
 		break;
 	case STEP_USER:
 		user_act(run, (enum act)step->a);

@@ -369,6 +369,7 @@ static void look_at_memory(const struct plan_memory *memory, struct memory_facts
 	facts->unfinished = (uint32_t)plan_unfinished(memory);
 	facts->resting = plan_resting(memory);
 	facts->asked_owner = *memory->owner.uid;
+	facts->found = (uint32_t)memory->round.reason;
 	for (i = 0; i < PLAN_WORKS; i++) {
 		const struct plan_work *work = &memory->works[i];
 

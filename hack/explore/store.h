@@ -77,6 +77,7 @@ struct body_thing {
 struct memory_facts {
 	uint32_t in_hand;		    /* bits: accounts */
 	uint32_t held, unfinished, claimed; /* claimed: bits, domains CLAIMED */
+	uint32_t found;			    /* enum api_reason: of the round under way */
 	bool resting, asked_owner, has_account;
 };
 

@@ -30,6 +30,16 @@ static void sooner(int32_t *ms, int32_t other)
 		*ms = other;
 }
 
+static void seat_sooner(int32_t *ms, const struct seat *seat)
+{
+	if (seat->again)
+		sooner(ms, BACKOFF_MS);
+	if (seat->wake_ms)
+		sooner(ms, seat->wake_ms);
+	if (seat->probe.rest)
+		sooner(ms, TIMEOUT_MS - seat->probe.age_ms);
+}
+
 int32_t steps_next_ms(const struct run *run)
 {
 	const struct world *w = &run->w;
@@ -38,12 +48,8 @@ int32_t steps_next_ms(const struct run *run)
 	size_t s;
 
 	for (p = 0; p < PROCESSES; p++)
-		for (s = 0; s < SEATS; s++) {
-			if (w->processes[p].seats[s].again)
-				sooner(&ms, BACKOFF_MS);
-			if (w->processes[p].seats[s].wake_ms)
-				sooner(&ms, w->processes[p].seats[s].wake_ms);
-		}
+		for (s = 0; s < SEATS; s++)
+			seat_sooner(&ms, &w->processes[p].seats[s]);
 	for (p = 0; p < POSTS; p++)
 		if (w->posts[p].state != POST_NONE && w->posts[p].process < PROCESSES)
 			sooner(&ms, TIMEOUT_MS - w->posts[p].age_ms);
@@ -64,6 +70,18 @@ static void time_requests_out(struct run *run, size_t p)
 			steps_give_up(&run->w, request, p);
 		request->answer = ANSWER_NONE;
 		process_answer(run, p, s);
+	}
+}
+
+static void time_probes_out(struct run *run, size_t p)
+{
+	size_t s;
+
+	for (s = 0; s < SEATS; s++) {
+		const struct probe_call *call = &run->w.processes[p].seats[s].probe;
+
+		if (call->rest && call->age_ms >= TIMEOUT_MS)
+			seat_end_probe(run, p, s, PROBED_NONE);
 	}
 }
 
@@ -95,6 +113,7 @@ static void time_out(struct run *run, size_t p, int32_t ms)
 		if (post->state != POST_NONE && post->process == p && post->age_ms >= TIMEOUT_MS)
 			time_post_out(run, post);
 	}
+	time_probes_out(run, p);
 	if (ms >= REQUEST_MS)
 		time_requests_out(run, p);
 	if (ms < LONG_MS)

@@ -165,15 +165,15 @@ static bool can_suspend(const struct run *run, int on)
 	return is_there(run, 0) && live(run, 0)->object->spec.suspend != on;
 }
 
-static void annotate(struct run *run, const char *value)
+static void annotate(struct run *run, const char *name, const char *value)
 {
 	json_t *json = json_deep_copy(live(run, 0)->json);
 	json_t *annotations = jv_ensure_object(metadata_of(json), "annotations");
 
 	if (value)
-		jv_set_str(annotations, API_ANNOTATION_ROTATE, value);
+		jv_set_str(annotations, name, value);
 	else
-		(void)json_object_del(annotations, API_ANNOTATION_ROTATE);
+		(void)json_object_del(annotations, name);
 	world_set_object(run, 0, json);
 }
 
@@ -183,10 +183,10 @@ static void rotate(struct run *run, int ignored)
 
 	(void)ignored;
 	excuse_rotation(run);
-	annotate(run, value);
+	annotate(run, API_ANNOTATION_ROTATE, value);
 }
 
-static bool can_rotate(const struct run *run, int ignored)
+static bool can_annotate(const struct run *run, int ignored)
 {
 	(void)ignored;
 	return is_there(run, 0);
@@ -195,7 +195,15 @@ static bool can_rotate(const struct run *run, int ignored)
 static void call_off(struct run *run, int ignored)
 {
 	(void)ignored;
-	annotate(run, NULL);
+	annotate(run, API_ANNOTATION_ROTATE, NULL);
+}
+
+static void probe(struct run *run, int ignored)
+{
+	CLEANUP(mem_freep) char *value = mem_printf("p%u", ++run->w.probes);
+
+	(void)ignored;
+	annotate(run, API_ANNOTATION_PROBE, value);
 }
 
 static bool can_call_off(const struct run *run, int ignored)
@@ -214,6 +222,7 @@ const struct user_row object_acts[ACTS] = {
 	[ACT_DELETE_OTHER] = {"deletes object-1", can_delete, delete_object, 1},
 	[ACT_RECREATE_OBJECT] = {"deletes object-0 and makes it anew", can_recreate, user_make, 0},
 	[ACT_MAKE_OTHER] = {"makes object-1", can_make_other, user_make, 2},
-	[ACT_ROTATE] = {"asks for a rotation of object-0", can_rotate, rotate, 0},
+	[ACT_ROTATE] = {"asks for a rotation of object-0", can_annotate, rotate, 0},
 	[ACT_CALL_OFF] = {"takes the rotation of object-0 back", can_call_off, call_off, 0},
+	[ACT_PROBE] = {"asks whether the accounts of object-0 live", can_annotate, probe, 0},
 };

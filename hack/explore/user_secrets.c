@@ -297,6 +297,23 @@ static bool can_say_same_server(const struct run *run, int which)
 	return can_edit(run, 0) && (!said || strcmp(said, same_servers[which]) != 0);
 }
 
+/* Of the accounts that do not say it themselves. */
+static void say_host(struct run *run, int ignored)
+{
+	json_t *secret = contents(run);
+	json_t *annotations = jv_ensure_object(jv_ensure_object(secret, "metadata"), "annotations");
+
+	(void)ignored;
+	jv_set_str(annotations, API_ANNOTATION_HOST, "https://one.test");
+	set(run, secret);
+}
+
+static bool can_say_host(const struct run *run, int ignored)
+{
+	(void)ignored;
+	return can_edit(run, 0) && !live(run)->snapshot.host;
+}
+
 /* ---- what the spec refers to ---- */
 
 /* To the state of arg. */
@@ -344,6 +361,8 @@ const struct user_row secret_acts[ACTS] = {
 			     say_same_server, 0},
 	[ACT_OTHER_SERVER] = {"says on the Secret that other.test is one.test", can_say_same_server,
 			      say_same_server, 1},
+	[ACT_HOST_ONE] = {"says on the Secret that its accounts are of one.test", can_say_host,
+			  say_host, 0},
 	[ACT_LOGIN] = {"makes the login for one.test", can_change_login, change_login,
 		       REFERRED_GOOD},
 	[ACT_LOGIN_ELSEWHERE] = {"binds the login to two.test", can_change_login, change_login,
