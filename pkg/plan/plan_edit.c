@@ -13,11 +13,9 @@ struct editor {
 	struct plan_edit *edit;
 };
 
-static struct ledger_owner self(const struct editor *e)
+struct ledger_owner plan_self(const struct plan_view *view)
 {
-	const struct api_registration *object = e->view->object;
-
-	return (struct ledger_owner){.uid = object->uid, .name = object->name};
+	return (struct ledger_owner){.uid = view->object->uid, .name = view->object->name};
 }
 
 /* The rotation that is asked for, if any, needs no doing for the domain, or is done with it. */
@@ -72,7 +70,7 @@ static void store(const struct editor *e, size_t i)
 static void take_or_adopt(const struct editor *e, const struct plan_assessment *a, size_t i)
 {
 	const char *domain = e->view->object->spec.domains[i];
-	const struct ledger_owner owner = self(e);
+	const struct ledger_owner owner = plan_self(e->view);
 	struct ledger_entry entry;
 
 	if (a->domains[i].need != NEED_ADOPT && !a->domains[i].take)
@@ -105,7 +103,7 @@ static void share(const struct editor *e, const struct plan_assessment *a, size_
 {
 	const struct api_spec *spec = &e->view->object->spec;
 	const char *domain = spec->domains[i];
-	const struct ledger_owner owner = self(e);
+	const struct ledger_owner owner = plan_self(e->view);
 	struct ledger_entry entry;
 
 	if (a->domains[i].need != NEED_SHARE)
@@ -177,7 +175,7 @@ static bool claim_domain(const struct editor *e, const struct plan_assessment *a
 			 const struct plan_work *work)
 {
 	const char *domain = e->view->object->spec.domains[i];
-	const struct ledger_owner owner = self(e);
+	const struct ledger_owner owner = plan_self(e->view);
 	const struct ledger_claim claim = {
 		.nonce = work->nonce,
 		.holder = e->view->holder,

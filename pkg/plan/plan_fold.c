@@ -341,12 +341,6 @@ static bool is_named(const struct plan_view *view, size_t i, const char *uid)
 	return strcmp(entry.owner, uid) == 0;
 }
 
-static bool lists(const struct api_registration *owner, const char *uid, const char *domain)
-{
-	return owner && strcmp(owner->uid, uid) == 0 && !owner->deleting &&
-	       api_domain_index(&owner->spec, domain) >= 0;
-}
-
 static void note_owner(struct plan_owner *asked, size_t bit, bool wants, bool named)
 {
 	if (!wants)
@@ -355,19 +349,18 @@ static void note_owner(struct plan_owner *asked, size_t bit, bool wants, bool na
 		asked->held[bit / 64] |= UINT64_C(1) << (bit % 64);
 }
 
-/* The same for the labels and annotations. */
+/* For the labels and annotations; owner NULL: it wants none any more. */
 static void note_tags(const struct plan_view *view, const char *uid,
 		      const struct api_registration *owner, struct plan_owner *asked)
 {
 	const struct api_template *template = view->object->spec.template;
-	bool lives = owner && strcmp(owner->uid, uid) == 0 && !owner->deleting;
 	struct ledger_tag tag;
 	size_t i;
 
 	for (i = 0; view->secret.ledger && template && i < template->len; i++) {
 		plan_look_tag(view, i, &tag);
 		note_owner(asked, API_MAX_DOMAINS + i,
-			   lives && plan_wants_tag(owner, template->tags[i].annotation,
+			   owner && plan_wants_tag(owner, template->tags[i].annotation,
 						   template->tags[i].key),
 			   strcmp(tag.owner, uid) == 0);
 	}
@@ -380,6 +373,9 @@ void plan_fold_owner(struct plan_memory *memory, const struct plan_view *view, c
 	struct plan_owner *asked = &memory->owner;
 	size_t i;
 
+	/* Another one of its name, or one on its way out, wants nothing of the Secret. */
+	if (owner && (strcmp(owner->uid, uid) != 0 || owner->deleting))
+		owner = NULL;
 	if (asked->generation != view->object->generation ||
 	    view->now_ms - asked->since_ms >= PLAN_OWNER_MS)
 		*asked = (struct plan_owner){.since_ms = view->now_ms};
@@ -389,7 +385,8 @@ void plan_fold_owner(struct plan_memory *memory, const struct plan_view *view, c
 	(void)snprintf(asked->uid, sizeof(asked->uid), "%s", uid);
 	memset(asked->free, 0, sizeof(asked->free));
 	for (i = 0; i < spec->domains_len; i++)
-		note_owner(asked, i, lists(owner, uid, spec->domains[i]), is_named(view, i, uid));
+		note_owner(asked, i, owner && api_domain_index(&owner->spec, spec->domains[i]) >= 0,
+			   is_named(view, i, uid));
 	note_tags(view, uid, owner, asked);
 }
 

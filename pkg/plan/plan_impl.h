@@ -105,6 +105,11 @@ bool plan_is_writable(const struct plan_view *view);
 enum plan_need plan_judge_owner(const struct plan_view *view, const struct plan_memory *memory,
 				const char *uid, const char *name, size_t bit);
 
+/* ---- plan_edit.c ---- */
+
+/* The object, as our document names owners; lent by the view. */
+struct ledger_owner plan_self(const struct plan_view *view);
+
 /* ---- plan_template.c: spec.secretTemplate ---- */
 
 bool plan_wants_tag(const struct api_registration *object, bool annotation, const char *key);

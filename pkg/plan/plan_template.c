@@ -44,11 +44,6 @@ static bool is_same(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
-static struct ledger_owner self(const struct plan_view *view)
-{
-	return (struct ledger_owner){.uid = view->object->uid, .name = view->object->name};
-}
-
 /* It is on the Secret, or its owner is about to put it there. */
 static enum plan_tag_need judge_taken(const struct plan_view *view,
 				      const struct plan_memory *memory,
@@ -69,7 +64,7 @@ static enum plan_tag_need judge(const struct plan_view *view, const struct plan_
 				const struct ledger *ledger, size_t i)
 {
 	const struct api_tag *want = tag_at(view, i);
-	const struct ledger_owner owner = self(view);
+	const struct ledger_owner owner = plan_self(view);
 	enum plan_tag_need need = TAG_PUT;
 	struct ledger_tag tag;
 	bool ours;
@@ -135,7 +130,7 @@ void plan_put_tags(const struct plan_view *view, const struct plan_memory *memor
 		   struct ledger *ledger)
 {
 	const bool absent = view->secret.state == PLAN_SECRET_ABSENT;
-	const struct ledger_owner owner = self(view);
+	const struct ledger_owner owner = plan_self(view);
 	size_t i;
 
 	if (absent ? !ledger_changed(ledger) : !ledger_is_created(ledger))
