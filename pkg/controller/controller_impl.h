@@ -189,8 +189,8 @@ struct snapshot {
 	bool known;
 	bool exists;
 	bool opaque, immutable, adopt;
-	char *same_server; /* the annotations; NULL: absent */
-	char *host;
+	const char *same_server; /* the annotations, lent by tags; NULL: absent */
+	const char *host;
 	char rv[RV_LEN];
 	int64_t as_of_ms; /* when the request was sent that brought it */
 	struct ledger_value *values;

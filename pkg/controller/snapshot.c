@@ -15,10 +15,8 @@ static void forget(struct snapshot *snapshot)
 	ledger_free(snapshot->ledger);
 	ledger_values_free(snapshot->values, snapshot->values_len);
 	free(snapshot->unparsable);
-	free(snapshot->same_server);
 	json_decref(snapshot->tags);
 	snapshot->tags = NULL;
-	free(snapshot->host);
 	snapshot->same_server = NULL;
 	snapshot->host = NULL;
 	snapshot->ledger = NULL;
@@ -84,14 +82,6 @@ static bool is_true(const json_t *annotation)
 	return json_is_string(annotation) && strcmp(json_string_value(annotation), "true") == 0;
 }
 
-/* NULL when it is absent; the caller frees. */
-static char *annotation(const json_t *annotations, const char *name)
-{
-	const char *text = json_string_value(json_object_get(annotations, name));
-
-	return text ? mem_strdup(text) : NULL;
-}
-
 void snapshot_set(struct snapshot *snapshot, const json_t *secret, int64_t as_of_ms)
 {
 	const json_t *annotations = jv_object(secret, "metadata.annotations");
@@ -103,8 +93,9 @@ void snapshot_set(struct snapshot *snapshot, const json_t *secret, int64_t as_of
 		.opaque = strcmp(jv_str(secret, "type"), "Opaque") == 0,
 		.immutable = jv_bool(secret, "immutable", false),
 		.adopt = is_true(json_object_get(annotations, API_ANNOTATION_ADOPT)),
-		.same_server = annotation(annotations, API_ANNOTATION_SAME_SERVER),
-		.host = annotation(annotations, API_ANNOTATION_HOST),
+		.same_server =
+			json_string_value(json_object_get(annotations, API_ANNOTATION_SAME_SERVER)),
+		.host = json_string_value(json_object_get(annotations, API_ANNOTATION_HOST)),
 		.as_of_ms = as_of_ms,
 		.tags = take_tags(secret),
 	};
