@@ -163,6 +163,9 @@ void reference_read(struct record *record, const struct plan_view *view);
 /* For requests to the object's host, once it is read; NULL: the object refers to nothing. */
 const struct auth *reference_auth(const struct record *record,
 				  const struct api_registration *object);
+/* The CA in it, for a call that may outlive what was read; the caller frees it and what ret_tls
+ * then lends. NULL: there is none, as in an auth that is NULL. */
+char *reference_copy_ca(const struct auth *auth, struct http_tls *ret_tls);
 void reference_drop(struct record *record); /* wipes it */
 
 /* ---- channel.c: one Secret, one writer ---- */

@@ -122,8 +122,7 @@ static void on_registered(void *ctx, const struct http_response *resp)
 	explicit_bzero(&account, sizeof(account));
 }
 
-/* Header fields and the CA that the object has for its host. The CA is lent to the call, which may
- * outlive what was read. */
+/* Header fields and the CA that the object has for its host. */
 static void add_auth(struct post *post, const struct api_registration *object,
 		     struct http_request *req)
 {
@@ -139,11 +138,9 @@ static void add_auth(struct post *post, const struct api_registration *object,
 		assert(at < HTTP_MAX_HEADERS);
 		req->headers[at++] = auth->headers[i];
 	}
-	if (!auth->ca_pem)
-		return;
-	post->ca_pem = mem_strdup(auth->ca_pem);
-	post->tls = (struct http_tls){.ca_pem = post->ca_pem, .ca_pem_len = strlen(post->ca_pem)};
-	req->tls = &post->tls;
+	post->ca_pem = reference_copy_ca(auth, &post->tls);
+	if (post->ca_pem)
+		req->tls = &post->tls;
 }
 
 void post_start(struct record *record, const struct plan_view *view, int work)

@@ -9,10 +9,8 @@
  */
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "acmedns/acmedns.h"
-#include "auth/auth.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mono.h"
@@ -134,12 +132,8 @@ static const struct http_tls *trust(struct probe *probe, const struct api_regist
 	const struct auth *auth =
 		plan_probe_trusts(&object->spec) ? reference_auth(probe->record, object) : NULL;
 
-	if (!auth || !auth->ca_pem)
-		return NULL;
-	probe->ca_pem = mem_strdup(auth->ca_pem);
-	probe->tls =
-		(struct http_tls){.ca_pem = probe->ca_pem, .ca_pem_len = strlen(probe->ca_pem)};
-	return &probe->tls;
+	probe->ca_pem = reference_copy_ca(auth, &probe->tls);
+	return probe->ca_pem ? &probe->tls : NULL;
 }
 
 void probe_start(struct record *record, const struct plan_view *view, size_t domain)

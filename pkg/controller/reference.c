@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "auth/auth.h"
 #include "base/mem.h"
@@ -59,6 +60,15 @@ const struct auth *reference_auth(const struct record *record,
 	/* Without it the request would go out unauthenticated, to whoever the system trusts. */
 	assert(reference && reference->complete && reference->generation == object->generation);
 	return &reference->auth;
+}
+
+char *reference_copy_ca(const struct auth *auth, struct http_tls *ret_tls)
+{
+	char *ca_pem = auth && auth->ca_pem ? mem_strdup(auth->ca_pem) : NULL;
+
+	if (ca_pem)
+		*ret_tls = (struct http_tls){.ca_pem = ca_pem, .ca_pem_len = strlen(ca_pem)};
+	return ca_pem;
 }
 
 /* ---- reading ---- */
