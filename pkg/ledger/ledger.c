@@ -61,9 +61,10 @@ struct ledger *ledger_open(const struct ledger_value *values, size_t len, struct
 	for (i = 0; i < len; i++)
 		ledger->size_bound += values[i].len;
 	own = find_value(ledger, LEDGER_OWN_KEY);
-	ledger->size_bound += ledger_growth(ledger->own, own ? own->len : 0);
-	if (!own)
-		ledger->values_bound += ledger_values_of(ledger->own);
+	if (own)
+		ledger->size_bound += ledger_growth(ledger->own, own->len);
+	else
+		ledger_add_value(ledger, ledger->own);
 	ledger_add_claims(ledger);
 	return TAKE(ledger);
 }
@@ -130,12 +131,9 @@ static void add_rotations(struct ledger *ledger, const char *key)
 	const char *domain;
 	json_t *record;
 
-	json_object_foreach(records, domain, record) {
-		if (!jv_bool(record, "claim.rotates", false) && !jv_object(record, "next"))
-			continue;
-		ledger->size_bound += ledger_retired_size(ledger, key, domain);
-		ledger->values_bound += ledger_retired_values(ledger, key, domain);
-	}
+	json_object_foreach(records, domain, record)
+		if (jv_bool(record, "claim.rotates", false) || jv_object(record, "next"))
+			ledger_add_retired(ledger, key, domain);
 }
 
 int ledger_use(struct ledger *ledger, const char *key, struct err *err)

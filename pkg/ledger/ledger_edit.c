@@ -17,8 +17,8 @@ static void put(struct ledger *ledger, bool *changed, json_t *object, const char
 		json_decref(value);
 		return;
 	}
-	ledger->size_bound += ledger_text_size(name) + ledger_text_size(value) + strlen(":,");
-	ledger->values_bound += ledger_values_of(value);
+	ledger->size_bound += ledger_text_size(name) + strlen(":,");
+	ledger_add_value(ledger, value);
 	jv_set(object, key, value);
 	*changed = true;
 }
@@ -133,12 +133,9 @@ void ledger_claim(struct ledger *ledger, const char *key, const char *domain,
 		count_uncertain(ledger, record);
 	ledger_put_own(ledger, record, "claim", json);
 	ledger_set_owner(ledger, key, domain, owner);
-	ledger->size_bound += ledger_account_size(domain, claim->host);
-	ledger->values_bound += LEDGER_ACCOUNT_VALUES;
-	if (!claim->rotates)
-		return;
-	ledger->size_bound += ledger_retired_size(ledger, key, domain);
-	ledger->values_bound += ledger_retired_values(ledger, key, domain);
+	ledger_add_account(ledger, domain, claim->host);
+	if (claim->rotates)
+		ledger_add_retired(ledger, key, domain);
 }
 
 const char *ledger_next_claimed(const struct ledger *ledger, const char *key, const char *nonce,

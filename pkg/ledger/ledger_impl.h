@@ -75,13 +75,13 @@ json_t *ledger_account_json(const struct acmedns_account *account, const char *s
 size_t ledger_text_size(const json_t *doc);
 /* What a document adds by being written anew, beyond the len bytes that it takes now. */
 size_t ledger_growth(const json_t *doc, size_t len);
-/* An account in the public document, with an empty allowfrom, at most. */
-size_t ledger_account_size(const char *domain, const char *host);
 /* Adds the accounts that the claims in our document may bring. */
 void ledger_add_claims(struct ledger *ledger);
-/* What an account adds to the JSON values, with an empty allowfrom, at most. */
-#define LEDGER_ACCOUNT_VALUES 20
-/* What a value adds to them that is put into an object. */
-size_t ledger_values_of(json_t *value);
+/* Adds an account that a claim may bring, with an empty allowfrom, to the bounds. */
+void ledger_add_account(struct ledger *ledger, const char *domain, const char *host);
+/* Adds the entry of a domain, which is to be retired. */
+void ledger_add_retired(struct ledger *ledger, const char *key, const char *domain);
+/* Adds a value that is put into an object, or is a document of its own. */
+void ledger_add_value(struct ledger *ledger, const json_t *value);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "base/mem.h"
 #include "jv/jv.h"
 #include "ledger/ledger_impl.h"
 #include "url/url.h"
@@ -9,6 +10,8 @@
  * into our document, with a new key and owner, and what an account is in the public one. */
 #define RECORD_SIZE  1024
 #define ACCOUNT_SIZE 1024
+/* What an account adds to the JSON values. */
+#define ACCOUNT_VALUES 20
 /* Names, and a server_url that the entry had none of. */
 #define RETIRED_SIZE   256
 #define RETIRED_VALUES 4
@@ -26,7 +29,8 @@ size_t ledger_growth(const json_t *doc, size_t len)
 	return size > len ? size - len : 0;
 }
 
-size_t ledger_account_size(const char *domain, const char *host)
+/* An account in the public document, with an empty allowfrom, at most. */
+static size_t account_size(const char *domain, const char *host)
 {
 	return ACCOUNT_SIZE + strlen(domain) + strlen(host);
 }
@@ -38,27 +42,42 @@ size_t ledger_retired_size(const struct ledger *ledger, const char *key, const c
 	return RETIRED_SIZE + URL_LEN + (entry ? ledger_text_size(entry) : 0);
 }
 
-/* NOLINTNEXTLINE(misc-no-recursion): no deeper than JV_MAX_DEPTH, and a few levels of our own. */
-size_t ledger_values_of(json_t *value)
+/* Of a value that is put into an object; its bytes, too. */
+static size_t count_values(const json_t *value, size_t *ret_size)
 {
-	const bool empty = json_array_size(value) + json_object_size(value) == 0;
-	size_t count = empty && (json_is_array(value) || json_is_object(value)) ? 2 : 1;
-	const char *key;
-	json_t *item;
-	size_t i;
+	char *text = jv_text(value, ret_size);
+	size_t count = jv_count(text, *ret_size) + 1;
 
-	json_array_foreach(value, i, item)
-		count += ledger_values_of(item);
-	json_object_foreach(value, key, item)
-		count += ledger_values_of(item);
+	mem_wipe_free(text, *ret_size);
 	return count;
+}
+
+void ledger_add_value(struct ledger *ledger, const json_t *value)
+{
+	size_t size;
+
+	ledger->values_bound += count_values(value, &size);
+	ledger->size_bound += size;
 }
 
 size_t ledger_retired_values(const struct ledger *ledger, const char *key, const char *domain)
 {
-	json_t *entry = json_object_get(ledger_doc(ledger, key)->accounts, domain);
+	const json_t *entry = json_object_get(ledger_doc(ledger, key)->accounts, domain);
+	size_t size;
 
-	return RETIRED_VALUES + ledger_values_of(entry);
+	return RETIRED_VALUES + (entry ? count_values(entry, &size) : 1);
+}
+
+void ledger_add_account(struct ledger *ledger, const char *domain, const char *host)
+{
+	ledger->size_bound += account_size(domain, host);
+	ledger->values_bound += ACCOUNT_VALUES;
+}
+
+void ledger_add_retired(struct ledger *ledger, const char *key, const char *domain)
+{
+	ledger->size_bound += ledger_retired_size(ledger, key, domain);
+	ledger->values_bound += ledger_retired_values(ledger, key, domain);
 }
 
 void ledger_add_claims(struct ledger *ledger)
@@ -70,17 +89,13 @@ void ledger_add_claims(struct ledger *ledger)
 	json_t *record;
 
 	json_object_foreach(keys, key, records)
-		json_object_foreach(records, domain, record) {
-			if (!jv_object(record, "claim"))
-				continue;
-			ledger->size_bound +=
-				ledger_account_size(domain, jv_str(record, "claim.host"));
-			ledger->values_bound += LEDGER_ACCOUNT_VALUES;
-		}
+		json_object_foreach(records, domain, record)
+			if (jv_object(record, "claim"))
+				ledger_add_account(ledger, domain, jv_str(record, "claim.host"));
 }
 
 size_t ledger_claim_size(const char *domain, const char *host, size_t allow_from_len)
 {
-	return RECORD_SIZE + strlen(domain) + 2 * strlen(host) + ledger_account_size(domain, host) +
+	return RECORD_SIZE + strlen(domain) + 2 * strlen(host) + account_size(domain, host) +
 	       allow_from_len;
 }
