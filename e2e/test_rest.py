@@ -109,7 +109,7 @@ def settle(scene: Scene) -> dict[str, str]:
     """Make objects in every state that lasts, and wait until all that is to say was said."""
     served = settle_ready(scene)
     reasons = served | settle_stalled(scene) | settle_lost(scene)
-    for name in ("adopted", "each", "shared"):
+    for name in served:
         scene.wait(name, CredentialsValid="True")
     for name, reason in reasons.items():
         scene.wait(name, Ready=f"{name in served}/{reason}")
