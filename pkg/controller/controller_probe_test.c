@@ -46,6 +46,14 @@ static void given_entry(struct world *w, const char *name, const char *entry, co
 	UNTIL(w, is_ready(w, name));
 }
 
+/* An operator, and an object that it has registered. */
+static void start_served(struct world *w)
+{
+	world_start(w);
+	given(w, "a", "s", DOMAIN);
+	UNTIL(w, is_ready(w, "a"));
+}
+
 static char *host_of(const struct world *w)
 {
 	return mem_printf("http://127.0.0.2:%d", w->peer.acme_port);
@@ -68,9 +76,7 @@ static void test_interval(void **state)
 	int patches;
 
 	w->options.probe_interval_ms = 100;
-	world_start(w);
-	given(w, "a", "s", DOMAIN);
-	UNTIL(w, is_ready(w, "a"));
+	start_served(w);
 	UNTIL(w, is_valid(w, "a", "True", "Accepted"));
 	UNTIL(w, has_metric(w, ALIVE "3"));
 	patches = peer_count(&w->peer, PATCH_STATUS);
@@ -85,9 +91,7 @@ static void test_rejected_and_put_back(void **state)
 	struct world *w = *state;
 
 	w->options.probe_interval_ms = 100;
-	world_start(w);
-	given(w, "a", "s", DOMAIN);
-	UNTIL(w, is_ready(w, "a"));
+	start_served(w);
 	w->peer.update_status = 401;
 	UNTIL(w, is_valid(w, "a", "False", "CredentialsRejected"));
 	assert_true(has_reason(w, "a", "Ready", "CredentialsRejected"));
@@ -321,9 +325,7 @@ static void test_host_changed_meanwhile(void **state)
 {
 	struct world *w = *state;
 
-	world_start(w);
-	given(w, "a", "s", DOMAIN);
-	UNTIL(w, is_ready(w, "a"));
+	start_served(w);
 	w->peer.hold_updates = true;
 	annotate(w, "a", "probe", "1");
 	UNTIL(w, w->peer.updates == 1);
@@ -339,9 +341,7 @@ static void test_object_gone_meanwhile(void **state)
 {
 	struct world *w = *state;
 
-	world_start(w);
-	given(w, "a", "s", DOMAIN);
-	UNTIL(w, is_ready(w, "a"));
+	start_served(w);
 	w->peer.hold_updates = true;
 	annotate(w, "a", "probe", "1");
 	UNTIL(w, w->peer.updates == 1);
@@ -356,9 +356,7 @@ static void test_end_meanwhile(void **state)
 {
 	struct world *w = *state;
 
-	world_start(w);
-	given(w, "a", "s", DOMAIN);
-	UNTIL(w, is_ready(w, "a"));
+	start_served(w);
 	w->peer.hold_updates = true;
 	annotate(w, "a", "probe", "1");
 	UNTIL(w, w->peer.updates == 1);
