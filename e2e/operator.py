@@ -63,6 +63,8 @@ class Operator:
                 f"--health-probe-bind-address=127.0.0.1:{self.probe_port}",
                 f"--metrics-bind-address=127.0.0.1:{self.metrics_port}",
                 "--allow-address=127.0.0.0/8",
+                # An object's first round is at a random moment; a test of rounds says when.
+                "--probe-interval=0s",
                 *flags,
             ],
             self.log,
