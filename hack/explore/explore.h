@@ -195,7 +195,7 @@ struct world {
 	uint32_t rotations;		   /* asked for so far */
 	uint32_t probes;		   /* the same of the annotation probe */
 	uint32_t rejected;		   /* bits: accounts that a server did not take once */
-	uint32_t days;			   /* that have passed */
+	uint32_t clock_s;		   /* of the wall: a day passes, or a loss is another one */
 	uint32_t lost_uid;		   /* object 0 when an entry was removed that day */
 	uint32_t excused[DOMAINS];	   /* by users who rotate, or took something away */
 	uint32_t claimed, posted, refused; /* bits: nonces */

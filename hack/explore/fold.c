@@ -20,7 +20,7 @@ enum question { ASK_PLAN = 1, ASK_EDIT, ASK_FOLD };
 /* All of a view, as numbers. */
 struct sight {
 	uint32_t memory, object, known, secret, fresh, leading, host_ok, slots, references;
-	uint32_t process, incarnation, nonces, days;
+	uint32_t process, incarnation, nonces, clock_s;
 };
 
 #define SIGHT_LEN (sizeof(struct sight) / sizeof(uint32_t))
@@ -74,7 +74,7 @@ static struct sight look(const struct run *run, size_t p, size_t s)
 		.process = (uint32_t)p,
 		.incarnation = process->incarnation,
 		.nonces = process->nonces,
-		.days = run->w.days,
+		.clock_s = run->w.clock_s,
 	};
 }
 
@@ -115,7 +115,7 @@ static void show(struct store *store, const struct sight *sight, char holder[PLA
 		.references = sight->references ? PLAN_REFERENCES_OK : PLAN_REFERENCES_UNREAD,
 		.now_ms = NOW,
 		.register_timeout_ms = TIMEOUT_MS,
-		.wall_s = WALL_S + sight->days * INT64_C(86400),
+		.wall_s = WALL_S + sight->clock_s,
 		.lost_account_grace_ms = GRACE_MS,
 	};
 	for (i = 0; i < PLAN_WORKS; i++)

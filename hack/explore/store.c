@@ -159,8 +159,9 @@ static void drop_all(json_t *object, const char *const *names, size_t len)
 static void strip_own(json_t *own)
 {
 	static const char *const ours[] = {"version", "created", "owners", "template"};
-	static const char *const of_record[] = {"owner", "host",   "origin", "uncertain",
-						"claim", "rotate", "next",   "retired"};
+	static const char *const of_record[] = {"owner",     "host",	 "origin",
+						"uncertain", "lossTime", "claim",
+						"rotate",    "next",	 "retired"};
 	json_t *records = jv_ensure_object(jv_ensure_object(own, "keys"), KEY);
 	json_t *record;
 	size_t i;

@@ -232,6 +232,7 @@ void ledger_look(const struct ledger *ledger, const char *key, const char *domai
 		.owner_name = ledger_owner_name(ledger, owner),
 		.host = jv_str(record, "host"),
 		.uncertain = jv_int(record, "uncertain", 0),
+		.loss_s = jv_int(record, "lossTime", -1),
 		.nonce = jv_str(record, "claim.nonce"),
 		.holder = jv_str(record, "claim.holder"),
 		.claim_host = jv_str(record, "claim.host"),

@@ -15,16 +15,18 @@
  *	  "template": { "labels": { <key>: { "owner": <uid>, "value" } }, "annotations": ... },
  *	  "keys": { <key>: { <domain>: { "owner": <uid>, "host": <URL>,
  *	      "origin": "registered" | "adopted", "uncertain": 0,
+ *	      "lossTime": <seconds>,
  *	      "claim": { "nonce", "holder", "owner", "host", "timeoutSeconds", "attempt",
  *			 "rotates" },
  *	      "rotate": <value>, "next": <account>, "retired": { <URL>: <account> } } } } }
  *
  * "claim" is the right to one POST /register, written before it is sent. "uncertain" counts the
- * POSTs of which nobody knows whether they made an account, and the accounts thrown away. "rotate"
- * is the rotation last honoured; "next" an account that waits for its turn, "retired" the newest
- * that was replaced at each host, both as in the public document with their server_url. "template"
- * is what we put onto the Secret itself, and for which object; a tag here is either kind. Members
- * that we do not know are kept; another version is refused.
+ * POSTs of which nobody knows whether they made an account, and the accounts thrown away.
+ *"lossTime" is the loss, by status.lastAccountLossTime, that the account was made for. "rotate" is
+ *the rotation last honoured; "next" an account that waits for its turn, "retired" the newest that
+ *was replaced at each host, both as in the public document with their server_url. "template" is
+ *what we put onto the Secret itself, and for which object; a tag here is either kind. Members that
+ *we do not know are kept; another version is refused.
  */
 
 #include <jansson.h>
@@ -85,6 +87,7 @@ struct ledger_entry {
 	const char *owner_name; /* "" when the owner is not named */
 	const char *host;
 	int64_t uncertain;
+	int64_t loss_s; /* -1 = none */
 	/* the claim; nonce "" = none */
 	const char *nonce;
 	const char *holder;
@@ -140,6 +143,8 @@ void ledger_claim(struct ledger *ledger, const char *key, const char *domain,
 /* Writes an account as the domain's entry and ends its claim. */
 void ledger_store(struct ledger *ledger, const char *key, const char *domain, const char *host,
 		  const struct acmedns_account *account);
+/* The account was made for the one lost at this time, in seconds since 1970. */
+void ledger_set_loss(struct ledger *ledger, const char *key, const char *domain, int64_t loss_s);
 /* The domain under key whose claim has this nonce and comes at or after position *at (0 to
  * begin); *at moves behind it. NULL when there is none. Edits in between are fine: no record ever
  * moves or goes, so the domain is lent for the ledger's life. */

@@ -197,6 +197,13 @@ void ledger_store(struct ledger *ledger, const char *key, const char *domain, co
 	ledger_set_entry(ledger, key, domain, ledger_account_json(account, host));
 }
 
+void ledger_set_loss(struct ledger *ledger, const char *key, const char *domain, int64_t loss_s)
+{
+	json_t *record = ledger_edit_record(ledger, key, domain);
+
+	ledger_put_own(ledger, record, "lossTime", json_integer(loss_s));
+}
+
 void ledger_share(struct ledger *ledger, const char *key, const char *from, const char *domain)
 {
 	json_t *entry = json_object_get(ledger_doc(ledger, key)->accounts, from);

@@ -64,8 +64,9 @@ static bool is_record(const json_t *record)
 
 	return json_is_object(record) && is_text(record, "owner") && is_text(record, "host") &&
 	       is_text(record, "origin") && is_text(record, "rotate") &&
-	       is_count(record, "uncertain") && is_claim(jv_get(record, "claim")) &&
-	       is_spare(jv_get(record, "next")) && is_retired(jv_get(record, "retired")) &&
+	       is_count(record, "uncertain") && is_count(record, "lossTime") &&
+	       is_claim(jv_get(record, "claim")) && is_spare(jv_get(record, "next")) &&
+	       is_retired(jv_get(record, "retired")) &&
 	       (!*origin || strcmp(origin, "registered") == 0 || strcmp(origin, "adopted") == 0);
 }
 

@@ -213,7 +213,7 @@ static void test_look(void **state)
 	struct docs docs = docs_of(
 		OWN("\"u.1\":\"one\"",
 		    "\"a\":{\"owner\":\"u.1\",\"host\":\"" HOST "\",\"origin\":\"registered\","
-		    "\"uncertain\":2},"
+		    "\"uncertain\":2,\"lossTime\":1800000000},"
 		    "\"b\":{\"owner\":\"u-2\",\"origin\":\"adopted\",\"host\":null,\"claim\":{"
 		    "\"nonce\":\"n\",\"holder\":\"h\",\"owner\":\"u-2\",\"host\":\"https://b\","
 		    "\"timeoutSeconds\":20,\"attempt\":3}},"
@@ -231,6 +231,7 @@ static void test_look(void **state)
 	assert_string_equal(e.owner_name, "one");
 	assert_string_equal(e.host, HOST);
 	assert_int_equal(e.uncertain, 2);
+	assert_int_equal(e.loss_s, 1800000000);
 	assert_string_equal(e.nonce, "");
 	ledger_look(ledger, KEY, "b", &e);
 	assert_false(e.present || e.complete);
@@ -250,6 +251,7 @@ static void test_look(void **state)
 	assert_int_equal(e.origin, LEDGER_NONE);
 	assert_string_equal(e.owner, "");
 	assert_int_equal(e.uncertain, 0);
+	assert_int_equal(e.loss_s, -1);
 	assert_int_equal(e.timeout_s, 1);
 }
 
@@ -289,6 +291,7 @@ static void test_damaged(void **state)
 		{OWN("", "\"d\":{\"uncertain\":\"1\"}"), "record"},
 		{OWN("", "\"d\":{\"uncertain\":-1}"), "record"},
 		{OWN("", "\"d\":{\"uncertain\":1.5}"), "record"},
+		{OWN("", "\"d\":{\"lossTime\":\"1\"}"), "record"},
 		{OWN("", "\"d\":{\"claim\":\"x\"}"), "record"},
 		{OWN("", "\"d\":{\"claim\":[]}"), "record"},
 		{OWN("", "\"d\":{\"claim\":{\"nonce\":1}}"), "record"},

@@ -186,25 +186,53 @@ bool plan_rotation_asked(const struct api_registration *object)
 
 /* ---- loss ---- */
 
-bool plan_is_contested(const struct plan_view *view)
+bool plan_had_account(const struct api_registration *object, const char *domain,
+		      const struct ledger_entry *entry)
+{
+	return entry->origin != LEDGER_NONE || api_record_value(&object->status, domain);
+}
+
+/* Status may not have come to say that all is well again. */
+static bool is_remade(const struct api_status *status, const struct ledger_entry *entry)
+{
+	return entry->loss_s >= 0 && entry->loss_s == status->loss_s;
+}
+
+/* After the loss that status tells of. */
+static bool is_lost_again(const struct api_status *status, const struct plan_assessment *assessment)
+{
+	return status->conditions[API_REGISTERED].status == API_TRUE || assessment->remade;
+}
+
+bool plan_is_contested(const struct plan_view *view, const struct plan_assessment *assessment)
 {
 	const struct api_status *status = &view->object->status;
-	const struct api_condition *registered = &status->conditions[API_REGISTERED];
 
-	if (registered->reason == API_REASON_SECRET_CONTESTED)
+	if (status->conditions[API_REGISTERED].reason == API_REASON_SECRET_CONTESTED)
 		return true;
-	return registered->status == API_TRUE && status->loss_s >= 0 &&
+	return is_lost_again(status, assessment) && status->loss_s >= 0 &&
 	       view->wall_s - status->loss_s < CONTESTED_S;
 }
 
-/* What should be there is not: somebody may put it back. Only when status has told of the loss, and
- * some time has passed, is it made again. */
-static bool is_given_up(const struct plan_view *view, const struct plan_memory *memory,
-			struct plan_assessment *assessment)
+bool plan_is_new_loss(const struct plan_view *view, const struct plan_assessment *assessment)
 {
+	const struct api_status *status = &view->object->status;
+
+	return assessment->count[NEED_MISSING] && !plan_is_contested(view, assessment) &&
+	       (status->loss_s < 0 || is_lost_again(status, assessment));
+}
+
+/* What should be there is not: somebody may put it back. Only when status has told of the loss, and
+ * some time has passed, is it made again, once. */
+static bool is_given_up(const struct plan_view *view, const struct plan_memory *memory,
+			const struct ledger_entry *entry, struct plan_assessment *assessment)
+{
+	const struct api_status *status = &view->object->status;
+	const struct api_condition *registered = &status->conditions[API_REGISTERED];
 	int64_t until_ms = memory->missing_ms + view->lost_account_grace_ms;
 
-	if (view->object->status.loss_s < 0 || !memory->missing_ms || plan_is_contested(view))
+	if (status->loss_s < 0 || !memory->missing_ms || is_remade(status, entry) ||
+	    registered->status == API_TRUE || registered->reason == API_REASON_SECRET_CONTESTED)
 		return false;
 	if (view->now_ms < until_ms)
 		wake_at(assessment, until_ms);
@@ -218,16 +246,31 @@ static bool wants_rotation(const struct plan_view *view, const struct ledger_ent
 	       strcmp(view->object->rotate, entry->rotated) != 0;
 }
 
+/* The account that is to be the entry is there already. */
+static bool waits_here(const struct plan_view *view, const struct ledger_entry *entry)
+{
+	return url_equal(entry->next_host, view->object->spec.host);
+}
+
 /* The domain has an account, which is to be replaced. At the same host that is always a new one. */
 static enum plan_need judge_rotation(const struct plan_view *view, const struct plan_memory *memory,
 				     const struct ledger_entry *entry, struct plan_domain *domain,
 				     struct plan_assessment *assessment)
 {
-	if (url_equal(entry->next_host, view->object->spec.host) ||
-	    (domain->need == NEED_HOST && domain->retired))
+	if (waits_here(view, entry) || (domain->need == NEED_HOST && domain->retired))
 		return NEED_SWITCH;
 	domain->rotates = true;
 	return judge_claim(view, memory, entry, domain, assessment);
+}
+
+static enum plan_need judge_missing(const struct plan_view *view, const struct plan_memory *memory,
+				    const struct ledger_entry *entry, struct plan_domain *domain,
+				    struct plan_assessment *assessment)
+{
+	if (domain->asked || is_given_up(view, memory, entry, assessment))
+		return judge_claim(view, memory, entry, domain, assessment);
+	assessment->remade += is_remade(&view->object->status, entry);
+	return NEED_MISSING;
 }
 
 /* The domain is ours, or nobody's, and no work of ours is about it. */
@@ -236,14 +279,13 @@ static enum plan_need judge_own(const struct plan_view *view, const struct plan_
 				struct plan_assessment *assessment)
 {
 	struct plan_domain *domain = &assessment->domains[i];
-	bool rotate = domain->asked;
 
 	if (entry->present)
-		return rotate && (domain->need == NEED_NOTHING || domain->need == NEED_HOST)
+		return domain->asked && (domain->need == NEED_NOTHING || domain->need == NEED_HOST)
 			       ? judge_rotation(view, memory, entry, domain, assessment)
 			       : domain->need;
-	if (domain->missing && !rotate && !is_given_up(view, memory, assessment))
-		return NEED_MISSING;
+	if (domain->missing)
+		return judge_missing(view, memory, entry, domain, assessment);
 	return judge_claim(view, memory, entry, domain, assessment);
 }
 
@@ -258,8 +300,7 @@ static void note_state(const struct plan_view *view, const struct ledger_entry *
 	if (entry->present)
 		domain->need = judge_entry(view, entry);
 	else
-		domain->missing = entry->origin != LEDGER_NONE ||
-				  api_record_value(&object->status, object->spec.domains[i]);
+		domain->missing = plan_had_account(object, object->spec.domains[i], entry);
 	domain->served = owned && entry->present && domain->need == NEED_NOTHING;
 	domain->named =
 		domain->served ||

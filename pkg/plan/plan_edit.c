@@ -27,6 +27,16 @@ static void honour(const struct editor *e, const char *domain)
 
 /* ---- stores ---- */
 
+/* Should the account that was made for a lost one be lost in turn, that is another loss, also if
+ * status has not come to say so. */
+static void note_loss(const struct editor *e, const char *domain, const struct ledger_entry *entry)
+{
+	const struct api_registration *object = e->view->object;
+
+	if (object && object->status.loss_s >= 0 && plan_had_account(object, domain, entry))
+		ledger_set_loss(e->ledger, e->key, domain, object->status.loss_s);
+}
+
 /* True when the domain has this account, now or already: the answer to a write may have been lost.
  */
 static bool store_for(const struct editor *e, const char *domain, const struct plan_work *work)
@@ -35,6 +45,7 @@ static bool store_for(const struct editor *e, const char *domain, const struct p
 
 	ledger_look(e->ledger, e->key, domain, &entry);
 	if (!entry.present) {
+		note_loss(e, domain, &entry);
 		ledger_store(e->ledger, e->key, domain, work->host, &work->account);
 		honour(e, domain);
 		return true;

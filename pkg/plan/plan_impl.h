@@ -66,6 +66,7 @@ struct plan_assessment {
 	size_t takes;
 	size_t served;
 	size_t missing;
+	size_t remade;	   /* MISSING, and made already for the loss that status tells of */
 	size_t rotating;   /* asked for */
 	size_t unwatched;  /* FOREIGN, and their time has not begun */
 	size_t removals;   /* domains that the spec names no more, under Delete */
@@ -78,8 +79,13 @@ struct plan_assessment {
 /* ledger: of the object's key. */
 void plan_assess(const struct plan_view *view, const struct plan_memory *memory,
 		 const struct ledger *ledger, struct plan_assessment *ret);
+/* An account was named for the domain, by us or in status. */
+bool plan_had_account(const struct api_registration *object, const char *domain,
+		      const struct ledger_entry *entry);
+/* Accounts are missing, and the loss that status tells of is not this one. */
+bool plan_is_new_loss(const struct plan_view *view, const struct plan_assessment *assessment);
 /* Accounts went missing, were made again, and went missing again within a day. */
-bool plan_is_contested(const struct plan_view *view);
+bool plan_is_contested(const struct plan_view *view, const struct plan_assessment *assessment);
 /* A rotation is asked for that was not honoured for the whole object. */
 bool plan_rotation_asked(const struct api_registration *object);
 /* Something can be written without a claim. */

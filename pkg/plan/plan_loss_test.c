@@ -4,7 +4,8 @@
 
 #include "plan/plan_test_steps.h"
 
-#define HOUR 3600
+#define HOUR	    3600
+#define LOST_RECORD RECORD(HOST, ",'lossTime':1800000000") /* WALL */
 
 static void read_anew(struct scene *s, const char *accounts, const char *records)
 {
@@ -101,7 +102,7 @@ static void test_an_entry_alone(void **state)
 	(void)edit(&s);
 	answer(&s, ACMEDNS_REGISTERED);
 	(void)edit(&s);
-	check(&s, "{'a.test':" NEW(HOST) "}", RECORD(HOST, ""));
+	check(&s, "{'a.test':" NEW(HOST) "}", LOST_RECORD);
 	scene_done(&s);
 }
 
@@ -161,6 +162,65 @@ static void test_lost_again_after_a_day(void **state)
 	lose(&s);
 	publish(&s, "AccountMissing", "ProgressingWithRetry", "");
 	assert_int_equal(s.object->status.loss_s, WALL + 60 + 24 * HOUR);
+	scene_done(&s);
+}
+
+/* Status still tells of the loss that the account was made for, and the account is gone again. */
+static void lose_before_status(struct scene *s)
+{
+	start_and_lose(s);
+	pass_time(s, 60);
+	set_secret(s, "{}", "{}");
+	(void)edit(s);
+	answer(s, ACMEDNS_REGISTERED);
+	(void)edit(s);
+	check(s, "{'a.test':" NEW(HOST) "}", LOST_RECORD);
+	read_anew(s, "{}", "{'a.test':" LOST_RECORD "}");
+}
+
+static void test_lost_again_before_status(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	lose_before_status(&s);
+	publish(&s, "SecretContested", "", "");
+	assert_int_equal(s.object->status.loss_s, WALL);
+	pass_time(&s, 48 * HOUR);
+	expect(&s, PLAN_WAIT);
+	scene_done(&s);
+}
+
+static void test_lost_again_before_status_for_a_day(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	lose_before_status(&s);
+	pass_time(&s, 24 * HOUR);
+	publish(&s, "AccountMissing", "ProgressingWithRetry", "");
+	assert_int_equal(s.object->status.loss_s, WALL + 60 + 24 * HOUR);
+	plan_fold_read(&s.memory, &s.view);
+	pass_time(&s, 60);
+	(void)edit(&s);
+	scene_done(&s);
+}
+
+/* Another domain's loss is nothing that the first account of this one was made for. */
+static void test_a_first_account_beside_a_loss(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_init(&s);
+	set_object(&s, "['a.test','b.test']", "", VISITED);
+	s.object->status.loss_s = WALL;
+	set_secret(&s, "{'a.test':" OLD(HOST) "}", "{'a.test':" RECORD(HOST, "") "}");
+	(void)edit(&s);
+	answer(&s, ACMEDNS_REGISTERED);
+	(void)edit(&s);
+	check_all(&s, "{'a.test':" OLD(HOST) ",'b.test':" NEW(HOST) "}",
+		  "{'a.test':" RECORD(HOST, "") ",'b.test':" RECORD(HOST, "") "}");
 	scene_done(&s);
 }
 
@@ -240,6 +300,9 @@ int main(void)
 		cmocka_unit_test(test_a_server_that_does_not_answer),
 		cmocka_unit_test(test_lost_again_within_a_day),
 		cmocka_unit_test(test_lost_again_after_a_day),
+		cmocka_unit_test(test_lost_again_before_status),
+		cmocka_unit_test(test_lost_again_before_status_for_a_day),
+		cmocka_unit_test(test_a_first_account_beside_a_loss),
 		cmocka_unit_test(test_lost_again_before_a_look),
 		cmocka_unit_test(test_written_and_not_to_be_seen),
 		cmocka_unit_test(test_another_process_goes_on),

@@ -275,7 +275,7 @@ static void test_a_missing_account(void **state)
 	(void)edit(&s);
 	answer(&s, ACMEDNS_REGISTERED);
 	(void)edit(&s);
-	check(&s, "{'a.test':" NEW(HOST) "}", RECORD(HOST, ",'rotate':'1'"));
+	check(&s, "{'a.test':" NEW(HOST) "}", RECORD(HOST, ",'lossTime':1800000000,'rotate':'1'"));
 	scene_done(&s);
 }
 

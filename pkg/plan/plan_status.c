@@ -148,7 +148,7 @@ static struct verdict registered(const struct plan_view *view, const struct plan
 
 		if (first < 0)
 			continue;
-		if (obstacle->need == NEED_MISSING && plan_is_contested(view))
+		if (obstacle->need == NEED_MISSING && plan_is_contested(view, a))
 			obstacle = &lost_again;
 		v = verdict(API_FALSE, obstacle->reason, "");
 		name_domain(view, obstacle, first, &v);
@@ -442,16 +442,6 @@ static void add_record(const struct plan_view *view, const struct plan_assessmen
 	}
 }
 
-/* One that status has not told of, or the first after a day. */
-static bool is_new_loss(const struct plan_view *view, const struct plan_assessment *a)
-{
-	const struct api_status *status = &view->object->status;
-	const struct api_condition *before = &status->conditions[API_REGISTERED];
-
-	return a->count[NEED_MISSING] && !plan_is_contested(view) &&
-	       (status->loss_s < 0 || before->status == API_TRUE);
-}
-
 void plan_status_want(const struct plan_view *view, const struct plan_memory *memory,
 		      const struct plan_assessment *assessment, struct api_status *ret_status)
 {
@@ -480,7 +470,7 @@ void plan_status_want(const struct plan_view *view, const struct plan_memory *me
 		rotated = object->rotate;
 	api_status_set_handled(ret_status, rotated, probe_handled(object, memory));
 	ret_status->loss_s = object->status.loss_s;
-	if (assessment && is_new_loss(view, assessment))
+	if (assessment && plan_is_new_loss(view, assessment))
 		ret_status->loss_s = view->wall_s;
 }
 
