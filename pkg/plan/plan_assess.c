@@ -267,6 +267,8 @@ static enum plan_need judge_missing(const struct plan_view *view, const struct p
 				    const struct ledger_entry *entry, struct plan_domain *domain,
 				    struct plan_assessment *assessment)
 {
+	if (domain->asked && waits_here(view, entry))
+		return NEED_SWITCH;
 	if (domain->asked || is_given_up(view, memory, entry, assessment))
 		return judge_claim(view, memory, entry, domain, assessment);
 	assessment->remade += is_remade(&view->object->status, entry);

@@ -279,6 +279,22 @@ static void test_a_missing_account(void **state)
 	scene_done(&s);
 }
 
+/* The account that waits was made for the very rotation that is asked for. */
+static void test_a_missing_account_and_one_that_waits(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start(&s, HOST, "");
+	ask(&s, "1");
+	set_secret(&s, "{}", "{'a.test':" RECORD(HOST, ",'next':" NEW(HOST)) "}");
+	plan_fold_read(&s.memory, &s.view);
+	(void)edit(&s);
+	check(&s, "{'a.test':" NEW(HOST) "}", RECORD(HOST, ",'rotate':'1'"));
+	publish(&s, "Ready", "", "1");
+	scene_done(&s);
+}
+
 /* The claim was taken over by somebody else in the meantime: there is no place for the account. */
 static void test_another_rotates_it(void **state)
 {
@@ -497,6 +513,7 @@ int main(void)
 		cmocka_unit_test(test_asked_before_and_stored_unseen),
 		cmocka_unit_test(test_asked_when_it_is_adopted),
 		cmocka_unit_test(test_a_missing_account),
+		cmocka_unit_test(test_a_missing_account_and_one_that_waits),
 		cmocka_unit_test(test_another_rotates_it),
 		cmocka_unit_test(test_rotation_is_needed),
 		cmocka_unit_test(test_an_account_of_no_host),
