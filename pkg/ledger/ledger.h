@@ -202,18 +202,22 @@ struct ledger_tag {
 bool ledger_is_created(const struct ledger *ledger);
 void ledger_look_tag(const struct ledger *ledger, bool annotation, const char *key,
 		     struct ledger_tag *ret_tag);
-/* The key of the owner's tag at or after position *at, as ledger_next_claimed(); but an edit of
- * tags moves them. */
-const char *ledger_next_tag(const struct ledger *ledger, bool annotation, const char *uid,
-			    size_t *at);
 /* Neither the Secret nor its annotations pass what the API server, and we, permit. */
 bool ledger_tag_fits(const struct ledger *ledger, bool annotation, const char *key,
 		     const char *value, const struct ledger_owner *owner);
 /* Puts it onto the Secret, for this owner from now on. */
 void ledger_put_tag(struct ledger *ledger, bool annotation, const char *key, const char *value,
 		    const struct ledger_owner *owner);
-/* Takes one of ours away; if somebody has changed it, only out of our document. */
-void ledger_drop_tag(struct ledger *ledger, bool annotation, const char *key);
+
+/* The tag is to stay. */
+typedef bool ledger_keep_fn(const void *ctx, bool annotation, const char *key);
+
+/* How many tags are the owner's, but for those to keep. */
+size_t ledger_count_tags(const struct ledger *ledger, const char *uid, ledger_keep_fn *keep,
+			 const void *ctx);
+/* Takes them away; one that somebody has changed, only out of our document. Returns how many. */
+size_t ledger_drop_tags(struct ledger *ledger, const char *uid, ledger_keep_fn *keep,
+			const void *ctx);
 
 /* ---- the result ---- */
 

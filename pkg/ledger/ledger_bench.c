@@ -96,6 +96,12 @@ static void key_of_one(struct buf *text, size_t i)
 	(void)buf_addf(text, "\"%zu\":{\"a.example\":{\"owner\":\"%zu\"}}", i, i);
 }
 
+/* Each other one is of the owner whose tags go. */
+static void tag(struct buf *text, size_t i)
+{
+	(void)buf_addf(text, "\"%zu\":{\"owner\":\"%s\"}", i, i % 2 ? "u" : "v");
+}
+
 static void domain(struct buf *text, size_t i)
 {
 	(void)buf_addf(text, "\"%zx.example\"", i);
@@ -172,13 +178,23 @@ static void edit_accounts(const struct buf *text)
 	ledger_free(ledger);
 }
 
+static bool keep_none(const void *ctx, bool annotation, const char *name)
+{
+	(void)ctx;
+	(void)annotation;
+	(void)name;
+	return false;
+}
+
 static void edit_own(const struct buf *text)
 {
 	char key[] = LEDGER_OWN_KEY;
 	struct ledger_value values[] = {{.key = key, .data = text->data, .len = text->len}};
 	struct ledger *ledger = opened(values, 1);
+	size_t tags = ledger_count_tags(ledger, "u", keep_none, NULL);
 	size_t at = 0;
 
+	assert(ledger_drop_tags(ledger, "u", keep_none, NULL) == tags);
 	while (at < API_MAX_DOMAINS && ledger_next_claimed(ledger, KEY, "n", &at))
 		;
 	edit(ledger);
@@ -231,6 +247,9 @@ static const struct subject {
 	{"ours: keys", LEDGER_MAX_SECRET, OWN, key_of_one, "}}", edit_own},
 	{"ours: members", LEDGER_MAX_SECRET, "{\"version\":1,\"owners\":{},\"keys\":{},\"more\":{",
 	 field, "}}", edit_own},
+	{"ours: tags", LEDGER_MAX_SECRET,
+	 "{\"version\":1,\"owners\":{},\"keys\":{},\"template\":{\"labels\":{", tag, "}}}",
+	 edit_own},
 	{"object: domains", MAX_OBJECT, SPEC "\"domains\":[", domain, "]}}", decode},
 	{"object: one domain", MAX_OBJECT, SPEC "\"domains\":[", same_domain, "]}}", decode},
 	{"object: networks", MAX_OBJECT, SPEC "\"allowFrom\":[", network, "]}}", decode},

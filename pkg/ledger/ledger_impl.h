@@ -50,6 +50,13 @@ json_t *ledger_set_origin(struct ledger *ledger, const char *key, const char *do
 void ledger_forget_owner(struct ledger *ledger, const char *uid);
 void ledger_set_entry(struct ledger *ledger, const char *key, const char *domain, json_t *entry);
 
+/* ---- ledger_tag.c ---- */
+
+/* The key of the owner's tag at or after position *at, which moves behind it; NULL: there is none.
+ */
+const char *ledger_next_tag(const struct ledger *ledger, bool annotation, const char *uid,
+			    size_t *at);
+
 /* ---- ledger_own.c: our own document ---- */
 
 json_t *ledger_own_new(void);

@@ -61,6 +61,11 @@ void ledger_look_tag(const struct ledger *ledger, bool annotation, const char *k
 	};
 }
 
+static bool is_of(const json_t *record, const char *uid)
+{
+	return strcmp(jv_str(record, "owner"), uid) == 0;
+}
+
 const char *ledger_next_tag(const struct ledger *ledger, bool annotation, const char *uid,
 			    size_t *at)
 {
@@ -70,12 +75,31 @@ const char *ledger_next_tag(const struct ledger *ledger, bool annotation, const 
 	size_t i = 0;
 
 	json_object_foreach(records, key, record) {
-		if (i++ < *at || strcmp(jv_str(record, "owner"), uid) != 0)
+		if (i++ < *at || !is_of(record, uid))
 			continue;
 		*at = i;
 		return key;
 	}
 	return NULL;
+}
+
+static size_t count_unwanted(const struct ledger *ledger, bool annotation, const char *uid,
+			     ledger_keep_fn *keep, const void *ctx)
+{
+	size_t count = 0;
+	const char *key;
+	json_t *record;
+
+	json_object_foreach(records_of(ledger, annotation), key, record)
+		count += is_of(record, uid) && !keep(ctx, annotation, key);
+	return count;
+}
+
+size_t ledger_count_tags(const struct ledger *ledger, const char *uid, ledger_keep_fn *keep,
+			 const void *ctx)
+{
+	return count_unwanted(ledger, false, uid, keep, ctx) +
+	       count_unwanted(ledger, true, uid, keep, ctx);
 }
 
 static size_t annotations_size(const struct ledger *ledger)
@@ -108,6 +132,13 @@ bool ledger_tag_fits(const struct ledger *ledger, bool annotation, const char *k
 
 /* ---- changing ---- */
 
+static bool is_set(const struct ledger *ledger, bool annotation, const char *key, const char *value)
+{
+	const char *now = value_of(ledger, annotation, key);
+
+	return now && strcmp(now, value) == 0;
+}
+
 static void change(struct ledger *ledger, bool annotation, const char *key, json_t *value)
 {
 	if (!ledger->tags)
@@ -122,7 +153,6 @@ void ledger_put_tag(struct ledger *ledger, bool annotation, const char *key, con
 	json_t *records = ledger_ensure_own(ledger, template, member(annotation));
 	json_t *record = ledger_ensure_own(ledger, records, key);
 	CLEANUP(jv_freep) json_t *before = json_incref(json_object_get(record, "owner"));
-	const char *now = value_of(ledger, annotation, key);
 
 	ledger_put_own(ledger, record, "owner", json_string(owner->uid));
 	ledger_put_own(ledger, record, "value", json_string(value));
@@ -130,27 +160,46 @@ void ledger_put_tag(struct ledger *ledger, bool annotation, const char *key, con
 		       json_string(owner->name));
 	if (before)
 		ledger_forget_owner(ledger, json_string_value(before));
-	if (now && strcmp(now, value) == 0)
+	if (is_set(ledger, annotation, key, value))
 		return;
 	change(ledger, annotation, key, json_string(value));
 	ledger->own_changed = true;
 }
 
-void ledger_drop_tag(struct ledger *ledger, bool annotation, const char *key)
+static size_t drop_unwanted(struct ledger *ledger, bool annotation, const char *uid,
+			    ledger_keep_fn *keep, const void *ctx)
 {
 	json_t *records = records_of(ledger, annotation);
-	json_t *record = json_incref(json_object_get(records, key));
-	const char *now = value_of(ledger, annotation, key);
+	size_t count = 0;
+	const char *key;
+	json_t *record;
+	void *next;
 
-	if (now && strcmp(now, jv_str(record, "value")) == 0)
-		change(ledger, annotation, key, json_null());
-	ledger_drop_own(ledger, records, key);
-	if (json_object_size(records) == 0)
+	json_object_foreach_safe(records, next, key, record) {
+		if (!is_of(record, uid) || keep(ctx, annotation, key))
+			continue;
+		if (is_set(ledger, annotation, key, jv_str(record, "value")))
+			change(ledger, annotation, key, json_null());
+		ledger_drop_own(ledger, records, key);
+		count++;
+	}
+	if (count > 0 && json_object_size(records) == 0)
 		ledger_drop_own(ledger, jv_object(ledger->own, "template"), member(annotation));
+	return count;
+}
+
+size_t ledger_drop_tags(struct ledger *ledger, const char *uid, ledger_keep_fn *keep,
+			const void *ctx)
+{
+	size_t count = drop_unwanted(ledger, false, uid, keep, ctx) +
+		       drop_unwanted(ledger, true, uid, keep, ctx);
+
+	if (count == 0)
+		return 0;
 	if (json_object_size(jv_object(ledger->own, "template")) == 0)
 		ledger_drop_own(ledger, ledger->own, "template");
-	ledger_forget_owner(ledger, jv_str(record, "owner"));
-	json_decref(record);
+	ledger_forget_owner(ledger, uid);
+	return count;
 }
 
 /* ---- the result ---- */

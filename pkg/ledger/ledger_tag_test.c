@@ -42,6 +42,11 @@ static void assert_patch(const struct ledger *ledger, const char *expected)
 	assert_json(text, expected);
 }
 
+static bool keep_named(const void *ctx, bool annotation, const char *key)
+{
+	return !annotation && strcmp(key, ctx) == 0;
+}
+
 static void test_put(void **state)
 {
 	CLEANUP(docs_donep) struct docs docs = docs_of(NULL, NULL);
@@ -87,14 +92,13 @@ static void test_taken_over(void **state)
 	CLEANUP(docs_donep) struct docs docs = docs_of(OWN(TEAM), NULL);
 	CLEANUP(ledger_freep)
 	struct ledger *ledger = open_with(&docs, "{\"labels\":{\"team\":\"a\"}}");
-	size_t at = 0;
 
 	(void)state;
 	ledger_put_tag(ledger, false, "team", "b", &two);
 	assert_patch(ledger, "{\"labels\":{\"team\":\"b\"}}");
-	assert_null(ledger_next_tag(ledger, false, "u1", &at));
-	assert_string_equal(ledger_next_tag(ledger, false, "u2", &at), "team");
-	assert_null(ledger_next_tag(ledger, false, "u2", &at));
+	assert_int_equal(ledger_count_tags(ledger, "u1", keep_named, "-"), 0);
+	assert_int_equal(ledger_count_tags(ledger, "u2", keep_named, "-"), 1);
+	assert_int_equal(ledger_count_tags(ledger, "u2", keep_named, "team"), 0);
 	(void)docs_write(&docs, ledger);
 	assert_json(docs_text(&docs, LEDGER_OWN_KEY),
 		    "{\"version\":1,\"owners\":{\"u2\":\"two\"},\"keys\":{},\"later\":[1],"
@@ -120,7 +124,7 @@ static void test_dropped(void **state)
 		CLEANUP(docs_donep) struct docs docs = docs_of(OWN(TEAM), NULL);
 		CLEANUP(ledger_freep) struct ledger *ledger = open_with(&docs, cases[i].metadata);
 
-		ledger_drop_tag(ledger, false, "team");
+		assert_int_equal(ledger_drop_tags(ledger, "u1", keep_named, "-"), 1);
 		assert_patch(ledger, cases[i].patch);
 		(void)docs_write(&docs, ledger);
 		assert_json(docs_text(&docs, LEDGER_OWN_KEY),
@@ -133,14 +137,16 @@ static void test_dropped_beside_others(void **state)
 	CLEANUP(docs_donep)
 	struct docs docs =
 		docs_of(OWN("{\"labels\":{\"a\":{\"owner\":\"u1\",\"value\":\"1\"},"
-			    "\"b\":{\"owner\":\"u1\",\"value\":\"2\"}},\"annotations\":{\"c\":{"
+			    "\"b\":{\"owner\":\"u1\",\"value\":\"2\"}},\"annotations\":{\"b\":{"
 			    "\"owner\":\"u1\",\"value\":\"3\"}}}"),
 			NULL);
 	CLEANUP(ledger_freep) struct ledger *ledger = open_with(&docs, "{}");
 
 	(void)state;
-	ledger_drop_tag(ledger, false, "a");
-	ledger_drop_tag(ledger, true, "c");
+	assert_int_equal(ledger_drop_tags(ledger, "u2", keep_named, "-"), 0);
+	assert_false(ledger_changed(ledger));
+	assert_int_equal(ledger_count_tags(ledger, "u1", keep_named, "b"), 2);
+	assert_int_equal(ledger_drop_tags(ledger, "u1", keep_named, "b"), 2);
 	(void)docs_write(&docs, ledger);
 	assert_json(docs_text(&docs, LEDGER_OWN_KEY),
 		    OWN("{\"labels\":{\"b\":{\"owner\":\"u1\",\"value\":\"2\"}}}"));

@@ -85,43 +85,21 @@ static enum plan_tag_need judge(const struct plan_view *view, const struct plan_
 
 /* ---- what is to be taken away ---- */
 
-/* How many tags are there for the object's sake that it wants no more. */
-static size_t count_unwanted(const struct plan_view *view, const struct ledger *ledger,
-			     bool annotation)
+static bool is_wanted(const void *ctx, bool annotation, const char *key)
 {
-	size_t count = 0;
-	size_t at = 0;
-	const char *key;
+	const struct api_registration *object = ctx;
 
-	while ((key = ledger_next_tag(ledger, annotation, view->object->uid, &at)))
-		count += view->object->deleting || !plan_wants_tag(view->object, annotation, key);
-	return count;
+	return !object->deleting && plan_wants_tag(object, annotation, key);
 }
 
 size_t plan_unwanted_tags(const struct plan_view *view, const struct ledger *ledger)
 {
-	return count_unwanted(view, ledger, false) + count_unwanted(view, ledger, true);
-}
-
-static size_t drop_unwanted(const struct plan_view *view, struct ledger *ledger, bool annotation)
-{
-	size_t count = 0;
-	size_t at = 0;
-	const char *key;
-
-	while ((key = ledger_next_tag(ledger, annotation, view->object->uid, &at))) {
-		if (!view->object->deleting && plan_wants_tag(view->object, annotation, key))
-			continue;
-		ledger_drop_tag(ledger, annotation, key);
-		at--;
-		count++;
-	}
-	return count;
+	return ledger_count_tags(ledger, view->object->uid, is_wanted, view->object);
 }
 
 bool plan_drop_tags(const struct plan_view *view, struct ledger *ledger)
 {
-	return drop_unwanted(view, ledger, false) + drop_unwanted(view, ledger, true) > 0;
+	return ledger_drop_tags(ledger, view->object->uid, is_wanted, view->object) > 0;
 }
 
 /* ---- the whole ---- */
