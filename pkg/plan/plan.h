@@ -44,7 +44,8 @@
 /* Claims remembered as spent: those of a few edits, each of which may meet a conflict. */
 #define PLAN_SPENT 16
 
-#define PLAN_NONCE_LEN 37 /* a UUID with its NUL */
+#define PLAN_NONCE_LEN	 37		     /* a UUID with its NUL */
+#define PLAN_FINDING_LEN (DNSNAME_LEN + 200) /* a domain, and a sentence of it */
 
 /* ---- memory: one an object, by uid ---- */
 
@@ -110,7 +111,7 @@ struct plan_round {
 	int retry_after_s;
 	bool asked; /* one is being asked */
 	bool stops;
-	char message[240];
+	char message[PLAN_FINDING_LEN];
 };
 
 /* What a round found and status does not say yet. */
@@ -118,7 +119,7 @@ struct plan_finding {
 	enum api_reason reason; /* API_REASON_OTHER: nothing */
 	bool acted;		/* the round was one that the annotation asks for: */
 	uint64_t act;
-	char message[240];
+	char message[PLAN_FINDING_LEN];
 };
 
 struct plan_memory {

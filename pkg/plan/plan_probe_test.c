@@ -431,6 +431,34 @@ static void test_words(void **state)
 	scene_done(&s);
 }
 
+/* A domain of the greatest length does not push out what is said of it. */
+static void test_longest_domain(void **state)
+{
+	CLEANUP(mem_freep) char *label = mem_zalloc(64);
+	CLEANUP(mem_freep) char *domain = NULL;
+	CLEANUP(mem_freep) char *domains = NULL;
+	CLEANUP(mem_freep) char *accounts = NULL;
+	CLEANUP(mem_freep) char *records = NULL;
+	CLEANUP(mem_freep) char *told = NULL;
+	struct scene s;
+
+	(void)state;
+	memset(label, 'x', 63);
+	domain = mem_printf("%s.%s.%s.%.45s", label, label, label, label);
+	domains = mem_printf("['%s']", domain);
+	accounts = mem_printf("{'%s':" BARE "}", domain);
+	records = mem_printf("{'%s':" REGISTERED "}", domain);
+	told = mem_printf("%s: its entry in the Secret has no server_url, so its credentials are "
+			  "not sent anywhere; annotate the Secret with " API_ANNOTATION_HOST
+			  "=<spec.host> to allow it",
+			  domain);
+	scene_at_rest(&s, domains, accounts, records);
+	due(&s);
+	assert_true(go_round(&s, NULL) > 0);
+	expect(&s, API_UNKNOWN, API_REASON_HOST_UNKNOWN, told);
+	scene_done(&s);
+}
+
 /* One domain is ours, the other is not. */
 static void test_half(void **state)
 {
@@ -818,6 +846,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_not_ours_is_not_asked),
 		cmocka_unit_test(test_outcomes),
 		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_longest_domain),
 		cmocka_unit_test(test_half),
 		cmocka_unit_test(test_obstacles),
 		cmocka_unit_test(test_nothing_stays),
