@@ -3,8 +3,8 @@
 /*
  * Do the servers still take the accounts? A round asks each account of the object once, and ends in
  * one finding, the worst. What a server says stands until it says something else; that it does not
- * answer is no news of the accounts, so a round without an answer makes known credentials unknown
- * only if a person has asked for it, or after MISSES_MOST in a row.
+ * answer is no news of the accounts, so a round without an answer is told instead only if a person
+ * has asked for it, or after MISSES_MOST in a row.
  */
 
 #include <stdio.h>
@@ -339,7 +339,7 @@ static bool is_news(const struct plan_view *view, const struct plan_round *round
 	if (misses == 0)
 		return before->reason != round->reason ||
 		       strcmp(before->message, round->message) != 0;
-	if (before->status == API_UNKNOWN)
+	if (before->status == API_UNKNOWN && before->reason != API_REASON_ADDRESS_NOT_ALLOWED)
 		return before->reason != round->reason;
 	return misses >= MISSES_MOST;
 }

@@ -551,6 +551,24 @@ static void test_silence_is_no_news(void **state)
 	scene_done(&s);
 }
 
+/* Nor where the server's word leaves it open whether the account lives. */
+static void test_silence_after_a_doubt(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_at_rest(&s, "['a.test']", LIMITED, A_OURS);
+	(void)go_round_with(&s, ACMEDNS_PROBE_UNKNOWN);
+	expect(&s, API_UNKNOWN, API_REASON_SERVER_UNAVAILABLE, "a.test: so it is");
+	(void)go_round_with(&s, ACMEDNS_PROBE_REJECTED);
+	for (int i = 0; i < 3; i++) {
+		expect(&s, API_UNKNOWN, API_REASON_ADDRESS_NOT_ALLOWED, "a.test: the server");
+		(void)go_round_with(&s, ACMEDNS_PROBE_UNKNOWN);
+	}
+	expect(&s, API_UNKNOWN, API_REASON_SERVER_UNAVAILABLE, "a.test: so it is");
+	scene_done(&s);
+}
+
 /* What was found and could not be told yet is told later, if nothing else is found. */
 static void test_untold(void **state)
 {
@@ -851,6 +869,7 @@ int main(void)
 		cmocka_unit_test(test_obstacles),
 		cmocka_unit_test(test_nothing_stays),
 		cmocka_unit_test(test_silence_is_no_news),
+		cmocka_unit_test(test_silence_after_a_doubt),
 		cmocka_unit_test(test_untold),
 		cmocka_unit_test(test_who_asks_is_answered),
 		cmocka_unit_test(test_next_value),
