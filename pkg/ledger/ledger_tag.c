@@ -31,15 +31,13 @@ bool ledger_is_created(const struct ledger *ledger)
 
 /* ---- asking ---- */
 
-/* As it will be; NULL: absent. */
-static const char *value_of(const struct ledger *ledger, bool annotation, const char *key)
+/* As it will be; NULL, or no string: absent. */
+static const json_t *value_of(const struct ledger *ledger, bool annotation, const char *key)
 {
 	const char *name = member(annotation);
 	const json_t *changed = json_object_get(json_object_get(ledger->tags, name), key);
 
-	if (!changed)
-		changed = json_object_get(json_object_get(ledger->metadata, name), key);
-	return json_string_value(changed);
+	return changed ? changed : json_object_get(json_object_get(ledger->metadata, name), key);
 }
 
 static json_t *records_of(const struct ledger *ledger, bool annotation)
@@ -54,7 +52,7 @@ void ledger_look_tag(const struct ledger *ledger, bool annotation, const char *k
 	const char *owner = jv_str(record, "owner");
 
 	*ret_tag = (struct ledger_tag){
-		.value = value_of(ledger, annotation, key),
+		.value = json_string_value(value_of(ledger, annotation, key)),
 		.put = record ? jv_str(record, "value") : NULL,
 		.owner = owner,
 		.owner_name = ledger_owner_name(ledger, owner),
@@ -102,18 +100,25 @@ size_t ledger_count_tags(const struct ledger *ledger, const char *uid, ledger_ke
 	       count_unwanted(ledger, true, uid, keep, ctx);
 }
 
+/* 0: it is absent. */
+static size_t size_of(const char *key, const json_t *value)
+{
+	return json_is_string(value) ? strlen(key) + json_string_length(value) : 0;
+}
+
+/* As they will be. */
 static size_t annotations_size(const struct ledger *ledger)
 {
-	json_t *sets[] = {json_object_get(ledger->metadata, member(true)),
-			  json_object_get(ledger->tags, member(true))};
+	json_t *before = json_object_get(ledger->metadata, member(true));
+	json_t *changes = json_object_get(ledger->tags, member(true));
 	size_t size = 0;
 	const char *key;
 	json_t *value;
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(sets); i++)
-		json_object_foreach(sets[i], key, value)
-			size += strlen(key) + json_string_length(value);
+	json_object_foreach(before, key, value)
+		size += size_of(key, value);
+	json_object_foreach(changes, key, value)
+		size += size_of(key, value) - size_of(key, json_object_get(before, key));
 	return size;
 }
 
@@ -126,15 +131,17 @@ bool ledger_tag_fits(const struct ledger *ledger, bool annotation, const char *k
 
 	if (own > LEDGER_MAX_SECRET || ledger->values_bound + TAG_VALUES > LEDGER_MAX_VALUES)
 		return false;
-	return !annotation ||
-	       annotations_size(ledger) + strlen(key) + strlen(value) <= MAX_ANNOTATIONS;
+	if (!annotation)
+		return true;
+	return annotations_size(ledger) + size_of(key, text) <=
+	       MAX_ANNOTATIONS + size_of(key, value_of(ledger, true, key));
 }
 
 /* ---- changing ---- */
 
 static bool is_set(const struct ledger *ledger, bool annotation, const char *key, const char *value)
 {
-	const char *now = value_of(ledger, annotation, key);
+	const char *now = json_string_value(value_of(ledger, annotation, key));
 
 	return now && strcmp(now, value) == 0;
 }

@@ -173,6 +173,33 @@ static void test_room(void **state)
 	assert_false(ledger_tag_fits(ledger, true, "l", "", &one));
 }
 
+/* What it replaces makes room for it, and so does what was taken away. */
+static void test_room_of_another(void **state)
+{
+	CLEANUP(docs_donep)
+	struct docs docs = docs_of(OWN("{\"annotations\":{\"k\":{\"owner\":\"u1\",\"value\":"
+				       "\"v\"}}}"),
+				   NULL);
+	CLEANUP(mem_freep) char *text = mem_zalloc(256 * 1024);
+	CLEANUP(mem_freep) char *metadata = NULL;
+	CLEANUP(ledger_freep) struct ledger *ledger = NULL;
+
+	(void)state;
+	memset(text, 'x', 256 * 1024 - 3);
+	metadata = mem_printf("{\"annotations\":{\"k\":\"v\",\"n\":\"%s\"}}", text);
+	ledger = open_with(&docs, metadata);
+	assert_true(ledger_tag_fits(ledger, true, "k", "w", &one));
+	assert_false(ledger_tag_fits(ledger, true, "k", "ww", &one));
+	assert_false(ledger_tag_fits(ledger, true, "l", "w", &one));
+	ledger_put_tag(ledger, true, "k", "", &one);
+	assert_true(ledger_tag_fits(ledger, true, "l", "", &one));
+	assert_false(ledger_tag_fits(ledger, true, "l", "w", &one));
+	assert_true(ledger_tag_fits(ledger, true, "k", "w", &one));
+	assert_int_equal(ledger_drop_tags(ledger, "u1", keep_named, "-"), 1);
+	assert_true(ledger_tag_fits(ledger, true, "l", "w", &one));
+	assert_false(ledger_tag_fits(ledger, true, "l", "ww", &one));
+}
+
 static bool fits_beside(size_t count)
 {
 	CLEANUP(docs_donep) struct docs docs = docs_of(OWN("{}"), NULL);
@@ -226,6 +253,7 @@ int main(void)
 		cmocka_unit_test(test_dropped),
 		cmocka_unit_test(test_dropped_beside_others),
 		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_room_of_another),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_damaged),
 	};
