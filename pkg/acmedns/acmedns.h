@@ -88,7 +88,7 @@ enum acmedns_probe_verdict {
 	ACMEDNS_PROBE_REJECTED,	   /* 401, of acme-dns or of a proxy: cert-manager gets it, too */
 	ACMEDNS_PROBE_NOT_ACMEDNS, /* 2xx: it took what acme-dns refuses. Do not send it more */
 	ACMEDNS_PROBE_UNKNOWN,	   /* any other answer, or none */
-	ACMEDNS_PROBE_UNSUPPORTED, /* nothing was sent: credentials that no header can carry */
+	ACMEDNS_PROBE_UNSUPPORTED, /* nothing was sent: acmedns_probe_start() refused */
 };
 
 struct acmedns_probe_result {
@@ -106,9 +106,9 @@ struct acmedns_probe {
 	 * seen to that. The credentials go there, by a connection of their own and not by way of
 	 * a redirect. */
 	const char *host;
-	const char *pin; /* as http_request's, as the next; no pin only for an IPv6 address in
-			  * the URL, or behind a proxy */
-	const char *proxy;
+	const char *pin;   /* as in http_request; NULL only for an IPv6 address in the URL, or
+			    * behind a proxy */
+	const char *proxy; /* as in http_request */
 	const struct http_tls *tls; /* NULL: the system's roots; else lent until the call ends */
 	const char *username;
 	const char *password;
@@ -118,13 +118,13 @@ struct acmedns_probe {
 	void *ctx;
 };
 
-/* NULL, ret_refusal says why and on_done is not called, when a header could not carry the
- * credentials (empty, over 1 KiB, with control characters), or host and subdomain are none. What is
- * copied of the credentials is wiped when the call ends. */
+/* NULL, ret_refusal says why and on_done is not called, when username or password are not what a
+ * header can carry (empty, over 1 KiB, with control characters), subdomain is over 1 KiB or no
+ * UTF-8, or host is no URL. What is copied of the credentials is wiped when the call ends. */
 struct acmedns_probe_call *acmedns_probe_start(struct http *http, const struct acmedns_probe *probe,
 					       struct acmedns_probe_result *ret_refusal);
-void acmedns_probe_cancel(
-	struct acmedns_probe_call *call); /* NULL is fine; not from inside on_done */
+/* NULL is fine; not from inside on_done. */
+void acmedns_probe_cancel(struct acmedns_probe_call *call);
 
 /* What an answer means, for acmedns_probe_start() and tests. */
 struct acmedns_probe_result acmedns_probe_answer(const struct http_response *resp);

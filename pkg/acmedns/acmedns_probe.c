@@ -8,7 +8,7 @@
 #include "jv/jv.h"
 #include "url/url.h"
 
-#define MAX_VALUE 1024 /* of a header; acme-dns' own have 36 and 40 bytes */
+#define MAX_VALUE 1024 /* of a credential; acme-dns' own have 36 and 40 bytes */
 
 struct acmedns_probe_call {
 	struct http_call *call;
@@ -98,11 +98,11 @@ static bool can_be_sent(const char *value)
 	return at > value + strspn(value, " ") && at - value <= MAX_VALUE;
 }
 
-/* NULL for a subdomain that is not UTF-8; the caller frees. */
+/* NULL for a subdomain that is too long, or not UTF-8; the caller frees. */
 static char *update_body(const char *subdomain)
 {
 	CLEANUP(jv_freep) json_t *body = json_object();
-	json_t *value = json_string(subdomain);
+	json_t *value = strlen(subdomain) <= MAX_VALUE ? json_string(subdomain) : NULL;
 	size_t ignored;
 
 	if (!value)

@@ -249,6 +249,9 @@ static void test_unsupported(void **state)
 		assert_int_equal(ask(w, &errand), ACMEDNS_PROBE_UNSUPPORTED);
 	}
 	errand_to(w, &errand);
+	errand.probe.subdomain = longest;
+	assert_int_equal(ask(w, &errand), ACMEDNS_PROBE_UNSUPPORTED);
+	errand_to(w, &errand);
 	errand.probe.host = "http://user@acme.test";
 	assert_int_equal(ask(w, &errand), ACMEDNS_PROBE_UNSUPPORTED);
 	errand_to(w, &errand);
