@@ -4,7 +4,7 @@
 
 #include "plan/plan_impl.h"
 
-#define MESSAGE_LEN 512
+#define MESSAGE_LEN 768 /* two names of the longest, and a sentence of them */
 /* TXT values that acme-dns keeps of an account: each name that is validated needs one. */
 #define SHARED_MOST 2
 

@@ -8,6 +8,9 @@
 #define TEAM		  TEMPLATE("{'labels':{'team':'a'}}")
 #define OF(uid, value)	  "{'labels':{'team':{'owner':'" uid "','value':'" value "'}}}"
 #define LABEL(value)	  "{'labels':{'team':'" value "'}}"
+#define PART		  "x1234567890123456789012345678901234567890123456789"
+#define LONG_NAME	  PART "." PART "." PART "." PART
+#define LONG_KEY	  LONG_NAME ".example/" PART
 
 /* An object with an account in a Secret that we made; template: what our document says. */
 static void begin(struct scene *s, const char *spec, const char *template, const char *metadata)
@@ -15,7 +18,8 @@ static void begin(struct scene *s, const char *spec, const char *template, const
 	CLEANUP(jv_freep) json_t *json = parse(metadata);
 	CLEANUP(mem_freep)
 	char *own = mem_printf("{'version':1,'created':true,'owners':{'uid-1':'one','uid-2':'two',"
-			       "'uid-4':'No Name'},'keys':{'" KEY "':" A_OURS "},'template':%s}",
+			       "'uid-4':'No Name','uid-5':'" LONG_NAME "'},'keys':{'" KEY
+			       "':" A_OURS "},'template':%s}",
 			       template);
 
 	scene_init(s);
@@ -183,15 +187,33 @@ static void test_owner_changes_meanwhile(void **state)
 	scene_done(&s);
 }
 
+/* Whoever is named for the first tag wants it. */
+static void is_held(struct scene *s)
+{
+	s->memory.owner = (struct plan_owner){.generation = 1, .asked_ms = NOW, .since_ms = NOW};
+	s->memory.owner.held[API_MAX_DOMAINS / 64] = UINT64_C(1) << (API_MAX_DOMAINS % 64);
+}
+
+static void test_longest_names(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	begin(&s, TEMPLATE("{'annotations':{'" LONG_KEY "':'a'}}"),
+	      "{'annotations':{'" LONG_KEY "':{'owner':'uid-5','value':'b'}}}",
+	      "{'annotations':{'" LONG_KEY "':'b'}}");
+	is_held(&s);
+	expect_told(&s, API_REASON_TEMPLATE_CONFLICT, "by the AcmeDnsRegistration " LONG_NAME);
+	scene_done(&s);
+}
+
 static void test_owner_without_a_name(void **state)
 {
 	struct scene s;
 
 	(void)state;
 	begin(&s, TEAM, OF("uid-4", "b"), LABEL("b"));
-	s.memory.owner = (struct plan_owner){
-		.uid = "uid-4", .generation = 1, .asked_ms = NOW, .since_ms = NOW};
-	s.memory.owner.held[API_MAX_DOMAINS / 64] = UINT64_C(1) << (API_MAX_DOMAINS % 64);
+	is_held(&s);
 	expect_told(&s, API_REASON_TEMPLATE_CONFLICT, "of another name");
 	scene_done(&s);
 }
@@ -326,6 +348,7 @@ int main(void)
 		cmocka_unit_test(test_another_owner),
 		cmocka_unit_test(test_owner_changes_meanwhile),
 		cmocka_unit_test(test_owner_without_a_name),
+		cmocka_unit_test(test_longest_names),
 		cmocka_unit_test(test_same_value),
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_secret_of_others),
