@@ -296,7 +296,7 @@ static bool ask_tag_owner(const struct plan_view *view, const struct plan_assess
 
 	if (!assessment->tags.asks)
 		return false;
-	plan_look_tag(view, assessment->tags.ask, &tag);
+	plan_look_tag(view, assessment->tags.ask_at, &tag);
 	action->owner_uid = tag.owner;
 	action->owner_name = tag.owner_name;
 	return decide(action, PLAN_ASK_OWNER);

@@ -54,10 +54,10 @@ enum plan_tag_need {
 struct plan_tags {
 	size_t edits; /* tags to put or to take away */
 	bool asks;
-	size_t ask; /* the first whose owner is to be asked */
-	bool held;
+	size_t ask_at;		     /* the first whose owner is to be asked */
+	bool held;		     /* by another owner, who may let go */
 	enum plan_tag_need conflict; /* the first; FINE: none */
-	size_t first;		     /* whose that is */
+	size_t conflict_at;
 };
 
 struct plan_assessment {

@@ -44,7 +44,8 @@ static bool is_same(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
-/* It is on the Secret, or its owner is about to put it there. */
+/* Another object is named as its owner: is it one, and does it want the same? Then it puts it there
+ * by itself. */
 static enum plan_tag_need judge_taken(const struct plan_view *view,
 				      const struct plan_memory *memory,
 				      const struct ledger_tag *tag, size_t i)
@@ -140,19 +141,20 @@ void plan_assess_tags(const struct plan_view *view, const struct plan_memory *me
 		ret->held |= need == TAG_HELD;
 		if (need == TAG_ASK && !ret->asks) {
 			ret->asks = true;
-			ret->ask = i;
+			ret->ask_at = i;
 		}
 		if (need >= TAG_HELD && !ret->conflict) {
 			ret->conflict = need;
-			ret->first = i;
+			ret->conflict_at = i;
 		}
 	}
 }
 
 void plan_look_tag(const struct plan_view *view, size_t i, struct ledger_tag *ret_tag)
 {
-	ledger_look_tag(view->secret.ledger, tag_at(view, i)->annotation, tag_at(view, i)->key,
-			ret_tag);
+	const struct api_tag *want = tag_at(view, i);
+
+	ledger_look_tag(view->secret.ledger, want->annotation, want->key, ret_tag);
 }
 
 void plan_tag_message(const struct plan_view *view, const struct plan_tags *tags, char *ret,
@@ -160,11 +162,13 @@ void plan_tag_message(const struct plan_view *view, const struct plan_tags *tags
 {
 	static const char *const why[] = {
 		[TAG_HELD] = "is set otherwise by another object that uses this Secret: by the "
-			     "AcmeDnsRegistration",
+			     "AcmeDnsRegistration ",
 		[TAG_FOREIGN] = "was set otherwise by somebody else, and stays so; remove it from "
 				"the Secret or from spec.secretTemplate",
 		[TAG_NO_ROOM] = "does not fit into the Secret any more",
 	};
+	const char *holder = "";
+	const struct api_tag *want;
 	struct ledger_tag tag;
 
 	if (tags->conflict == TAG_ADOPTED) {
@@ -173,12 +177,10 @@ void plan_tag_message(const struct plan_view *view, const struct plan_tags *tags
 			       "spec.secretTemplate is not put onto it");
 		return;
 	}
-	plan_look_tag(view, tags->first, &tag);
-	(void)snprintf(ret, len, "the %s %s %s%s%s",
-		       tag_at(view, tags->first)->annotation ? "annotation" : "label",
-		       tag_at(view, tags->first)->key, why[tags->conflict],
-		       tags->conflict == TAG_HELD ? " " : "",
-		       tags->conflict != TAG_HELD	     ? ""
-		       : dnsname_is_hostname(tag.owner_name) ? tag.owner_name
-							     : "of another name");
+	want = tag_at(view, tags->conflict_at);
+	plan_look_tag(view, tags->conflict_at, &tag);
+	if (tags->conflict == TAG_HELD)
+		holder = dnsname_is_hostname(tag.owner_name) ? tag.owner_name : "of another name";
+	(void)snprintf(ret, len, "the %s %s %s%s", want->annotation ? "annotation" : "label",
+		       want->key, why[tags->conflict], holder);
 }
