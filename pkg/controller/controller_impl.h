@@ -150,17 +150,20 @@ void post_cancel_all(struct record *record);
 void probe_start_timer(struct controller *controller);
 /* When the first round of an object that was not known before is due. */
 int64_t probe_first_ms(const struct controller *controller, const struct api_registration *object);
+/* Asks for the account of spec.domains[domain]; passes go on meanwhile. */
 void probe_start(struct record *record, const struct plan_view *view, size_t domain);
 void probe_end_round(struct record *record, const struct plan_view *view);
 void probe_cancel(struct record *record);
 
 /* ---- reference.c: what the spec refers to, to authenticate both ends of a registration ---- */
 
+/* UNREAD also when it was read too long ago, or for another generation. */
 enum plan_references reference_view(const struct record *record,
 				    const struct api_registration *object);
 /* Ends with plan_fold_references() and record_done(), or with act_failed(). */
 void reference_read(struct record *record, const struct plan_view *view);
-/* For requests to the object's host, once it is read; NULL: the object refers to nothing. */
+/* For requests to the object's host, once it is read; lent until reference_read() or _drop(). NULL:
+ * the object refers to nothing. */
 const struct auth *reference_auth(const struct record *record,
 				  const struct api_registration *object);
 /* The CA in it, for a call that may outlive what was read; the caller frees it and what ret_tls
@@ -205,8 +208,8 @@ struct snapshot {
 
 void snapshot_set(struct snapshot *snapshot, const json_t *secret, int64_t as_of_ms);
 void snapshot_set_absent(struct snapshot *snapshot, int64_t as_of_ms);
-void snapshot_drop(
-	struct snapshot *snapshot); /* the contents go; what else it says is of the last reading */
+/* The contents go; what else it says is of the last reading. */
+void snapshot_drop(struct snapshot *snapshot);
 /* A ledger of its own, to be edited; NULL when our document is unreadable. */
 struct ledger *snapshot_open(const struct snapshot *snapshot, struct err *err) MUST_CHECK;
 /* Metadata and the values that a ledger changed, as a create or a merge patch. Owned by the caller.
@@ -283,9 +286,9 @@ struct host {
 	struct host_line *lines;
 	/* whether it lives */
 	struct breaker breaker;
-	struct event *question_timer;
-	struct http_call *question;
-	bool asks_address; /* first */
+	struct event *question_timer; /* NULL until the first question */
+	struct http_call *question;   /* GET /health under way */
+	bool asks_address;	      /* the question waits for an address */
 	UT_hash_handle hh;
 };
 

@@ -52,8 +52,7 @@ void ledger_set_entry(struct ledger *ledger, const char *key, const char *domain
 
 /* ---- ledger_tag.c ---- */
 
-/* The key of the owner's tag at or after position *at, which moves behind it; NULL: there is none.
- */
+/* The key of the owner's tag at or after position *at, which moves behind it; NULL: none. */
 const char *ledger_next_tag(const struct ledger *ledger, bool annotation, const char *uid,
 			    size_t *at);
 

@@ -108,9 +108,9 @@ struct plan_round {
 	uint64_t accounts;	/* what they look like */
 	uint32_t next;		/* the first domain whose account was not asked yet */
 	enum api_reason reason; /* the worst so far; API_REASON_OTHER: none */
-	int retry_after_s;
-	bool asked; /* one is being asked */
-	bool stops;
+	int retry_after_s;	/* what the server has asked for */
+	bool asked;		/* one is being asked */
+	bool stops;		/* the server is no acme-dns */
 	char message[PLAN_FINDING_LEN];
 };
 

@@ -59,7 +59,8 @@ bool plan_is_finding(enum api_reason reason)
 	return rank(reason) < ARRAY_LEN(findings);
 }
 
-static void find(struct plan_round *round, enum api_reason reason, const char *domain,
+/* What is told of a round is the first of its worst. */
+static void note(struct plan_round *round, enum api_reason reason, const char *domain,
 		 const char *message)
 {
 	if (rank(reason) >= rank(round->reason))
@@ -283,11 +284,11 @@ static void judge(struct plan_round *round, const struct plan_view *view,
 	const char *domain = view->object->spec.domains[i];
 
 	if (result->verdict == ACMEDNS_PROBE_REJECTED && is_limited(view, i))
-		find(round, API_REASON_ADDRESS_NOT_ALLOWED, domain,
+		note(round, API_REASON_ADDRESS_NOT_ALLOWED, domain,
 		     "the server does not take the credentials: the account is gone, or its "
 		     "allowfrom leaves out the address of this operator");
 	else
-		find(round, meanings[result->verdict].reason,
+		note(round, meanings[result->verdict].reason,
 		     result->verdict == ACMEDNS_PROBE_ALIVE ? "" : domain, result->message);
 	round->stops |= result->verdict == ACMEDNS_PROBE_NOT_ACMEDNS;
 	if (!meanings[result->verdict].of_server)
@@ -308,7 +309,7 @@ void plan_fold_probed(struct plan_memory *memory, const struct plan_view *view,
 
 /* What no answer says: an account that belongs to nobody knows which host, and why the others were
  * not asked. */
-static void find_unasked(struct plan_memory *memory, const struct plan_view *view)
+static void note_unasked(struct plan_memory *memory, const struct plan_view *view)
 {
 	struct plan_round *round = &memory->round;
 	struct plan_assessment a;
@@ -318,10 +319,10 @@ static void find_unasked(struct plan_memory *memory, const struct plan_view *vie
 
 	plan_assess(view, memory, view->secret.ledger, &a);
 	if (find_next(view, memory, &a, &i))
-		find(round, reason, "", message);
+		note(round, reason, "", message);
 	for (i = 0; i < view->object->spec.domains_len; i++)
 		if (a.domains[i].served && !is_of_host(view, i))
-			find(round, API_REASON_HOST_UNKNOWN, view->object->spec.domains[i],
+			note(round, API_REASON_HOST_UNKNOWN, view->object->spec.domains[i],
 			     "its entry in the Secret has no server_url, so its credentials are "
 			     "not sent anywhere; annotate the Secret with " API_ANNOTATION_HOST
 			     "=<spec.host> to allow it");
@@ -375,7 +376,7 @@ int64_t plan_fold_round(struct plan_memory *memory, const struct plan_view *view
 	int64_t asked_ms;
 
 	begin(round, view);
-	find_unasked(memory, view);
+	note_unasked(memory, view);
 	if (!is_miss(round->reason))
 		probe->misses = 0;
 	else if (probe->misses < UINT8_MAX)
