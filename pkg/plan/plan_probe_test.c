@@ -9,8 +9,11 @@
 #define OTHER(user, more)                                                                          \
 	"{'username':'" user "','password':'p','subdomain':'s','fulldomain':'" FULL                \
 	"','server_url':'" HOST "'" more "}"
-#define TWO	    "{'a.test':" OTHER("u", "") ",'b.test':" OTHER("v", "") "}"
-#define TWO_OURS    "{'a.test':" REGISTERED ",'b.test':" REGISTERED "}"
+#define TWO	 "{'a.test':" OTHER("u", "") ",'b.test':" OTHER("v", "") "}"
+#define TWO_OURS "{'a.test':" REGISTERED ",'b.test':" REGISTERED "}"
+#define MOVED                                                                                      \
+	"{'username':'u','password':'p','subdomain':'s','fulldomain':'new.auth.test','server_"     \
+	"url':'" HOST "'}"
 #define LIMITED	    "{'a.test':" OTHER("u", ",'allowfrom':['192.0.2.0/24']") "}"
 #define CA	    ",'caBundleRef':{'kind':'ConfigMap','name':'ca','key':'ca.crt'}"
 #define LOGIN	    ",'registrationAuth':{'basic':{'secretRef':{'name':'login'}}}"
@@ -733,10 +736,7 @@ static void test_other_account_was_not_asked(void **state)
 	scene_at_rest(&s, "['a.test']", A_ACCOUNT, A_OURS);
 	(void)go_round_with(&s, ACMEDNS_PROBE_REJECTED);
 	assert_false(IS_READY(&s));
-	set_secret(&s,
-		   "{'a.test':{'username':'u','password':'p','subdomain':'s',"
-		   "'fulldomain':'new.auth.test','server_url':'" HOST "'}}",
-		   A_OURS);
+	set_secret(&s, "{'a.test':" MOVED "}", A_OURS);
 	assert_int_equal(settle(&s).what, PLAN_WAIT);
 	expect(&s, API_UNKNOWN, API_REASON_NOT_PROBED, "the server was not asked yet");
 	assert_true(IS_READY(&s));
@@ -748,6 +748,28 @@ static void test_other_account_was_not_asked(void **state)
 	set_secret(&s, A_ACCOUNT, A_OURS);
 	assert_int_equal(settle(&s).what, PLAN_WAIT);
 	expect(&s, API_UNKNOWN, API_REASON_NOT_PROBED, "the server was not asked yet");
+	scene_done(&s);
+}
+
+/* So who asked is answered of the account that is there now. */
+static void test_who_asks_is_answered_of_another(void **state)
+{
+	const struct acmedns_probe_result good = {ACMEDNS_PROBE_ALIVE, -1, "good"};
+	struct scene s;
+
+	(void)state;
+	scene_at_rest(&s, "['a.test']", A_ACCOUNT, A_OURS);
+	ask_for(&s, "1");
+	plan_fold_probing(&s.memory, &s.view, 0);
+	plan_fold_probed(&s.memory, &s.view, &good);
+	(void)plan_fold_round(&s.memory, &s.view);
+	set_secret(&s, "{'a.test':" MOVED "}", A_OURS);
+	assert_int_equal(settle(&s).what, PLAN_PROBE);
+	expect(&s, API_UNKNOWN, API_REASON_NOT_PROBED, "the server was not asked yet");
+	assert_null(s.object->status.handled_probe);
+	assert_true(go_round(&s, &good) > 0);
+	expect(&s, API_TRUE, API_REASON_ACCEPTED, "good");
+	assert_string_equal(s.object->status.handled_probe, "1");
 	scene_done(&s);
 }
 
@@ -878,6 +900,7 @@ int main(void)
 		cmocka_unit_test(test_round_of_another_spec),
 		cmocka_unit_test(test_round_of_other_accounts),
 		cmocka_unit_test(test_other_account_was_not_asked),
+		cmocka_unit_test(test_who_asks_is_answered_of_another),
 		cmocka_unit_test(test_domain_removed),
 		cmocka_unit_test(test_rotation_of_the_rejected),
 		cmocka_unit_test(test_visit_tells),

@@ -468,7 +468,11 @@ void plan_status_want(const struct plan_view *view, const struct plan_memory *me
 		set_progress(ret_status, &summary);
 	if (assessment && !assessment->rotating && *object->rotate)
 		rotated = object->rotate;
-	api_status_set_handled(ret_status, rotated, probe_handled(object, memory));
+	/* Who asked is to know of the accounts that are there now. */
+	api_status_set_handled(ret_status, rotated,
+			       are_others(&object->status, ret_status)
+				       ? object->status.handled_probe
+				       : probe_handled(object, memory));
 	ret_status->loss_s = object->status.loss_s;
 	if (assessment && plan_is_new_loss(view, assessment))
 		ret_status->loss_s = view->wall_s;
