@@ -163,6 +163,39 @@ static void test_other_signs_of_life(void **state)
 	assert_true(has_metric(w, OPEN));
 }
 
+/* What another server has there may be of any length. */
+static void test_a_long_page_is_a_sign_of_life(void **state)
+{
+	struct world *w = *state;
+	CLEANUP(mem_freep) char *page = mem_zalloc(10001);
+
+	memset(page, 'x', 10000);
+	given_pause(w, 1);
+	world_start(w);
+	given_failures(w, 503);
+	w->peer.health = page;
+	given(w, "a", "a", "[\"a.example.org\"]");
+	UNTIL(w, w->peer.posts == 4);
+}
+
+/* Each object may trust certificates of its own. */
+static void test_certificates_do_not_open_it(void **state)
+{
+	struct world *w = *state;
+	CLEANUP(mem_freep) char *https = NULL;
+
+	world_start(w);
+	https = mem_printf("https://127.0.0.2:%d", w->peer.acme_port);
+	for (int i = 1; i <= 4; i++) {
+		CLEANUP(mem_freep) char *name = mem_printf("t%d", i);
+
+		given_at(w, name, name, "[\"a.example.org\"]", https);
+		UNTIL(w, has_reason(w, name, "Registered", "ServerUnavailable"));
+		assert_true(has_metric(w, SHUT));
+	}
+	assert_true(has_metric(w, "acmedns_registrations_total{result=\"unreachable\"} 4"));
+}
+
 /* /health is well, and /register is not: one try at a time, each after a question. */
 static void test_a_trial_at_a_time(void **state)
 {
@@ -273,6 +306,8 @@ int main(void)
 		CASE(test_health_is_asked_until_it_is_good),
 		CASE(test_health_is_not_asked_for_nothing),
 		CASE(test_other_signs_of_life),
+		CASE(test_a_long_page_is_a_sign_of_life),
+		CASE(test_certificates_do_not_open_it),
 		CASE(test_a_trial_at_a_time),
 		CASE(test_answers_do_not_open_it),
 		CASE(test_a_host_that_nobody_uses_is_forgotten),
