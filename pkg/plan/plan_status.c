@@ -119,6 +119,12 @@ static bool is_complete(const struct plan_view *view, const struct plan_assessme
 	return a->served == view->object->spec.domains_len;
 }
 
+static struct verdict awaiting_secret(void)
+{
+	return verdict(API_UNKNOWN, API_REASON_REGISTERING,
+		       "the Secret has to be usable first, see SecretReady");
+}
+
 /* That accounts are missing is not forgotten while the Secret cannot be looked at. */
 static struct verdict unassessed(const struct api_registration *object)
 {
@@ -127,8 +133,7 @@ static struct verdict unassessed(const struct api_registration *object)
 	if (before->reason == API_REASON_ACCOUNT_MISSING ||
 	    before->reason == API_REASON_SECRET_CONTESTED)
 		return verdict(before->status, before->reason, before->message);
-	return verdict(API_UNKNOWN, API_REASON_REGISTERING,
-		       "the Secret has to be usable first, see SecretReady");
+	return awaiting_secret();
 }
 
 static struct verdict registered(const struct plan_view *view, const struct plan_memory *memory,
@@ -451,6 +456,9 @@ void plan_status_want(const struct plan_view *view, const struct plan_memory *me
 	const char *rotated = object->status.handled_rotate;
 	struct verdict summary;
 	size_t i;
+
+	if (parts[0].value == API_UNKNOWN && parts[1].value == API_FALSE)
+		parts[0] = awaiting_secret();
 
 	api_status_init(ret_status, object->generation);
 	for (i = 0; i < object->spec.domains_len; i++)

@@ -136,6 +136,10 @@ static void check_row(const struct row *row, const struct api_status *status,
 	       "Unknown VerificationDisabled");
 	if (row->says && !strstr(message, row->says))
 		fail_msg("%s: Ready says: %s", row->name, message);
+	message = status->conditions[API_REGISTERED].message;
+	if (strcmp(row->registered, "Unknown Registering") == 0 &&
+	    strncmp(row->secret_ready, "False", 5) == 0 && !strstr(message, "see SecretReady"))
+		fail_msg("%s: Registered says: %s", row->name, message);
 }
 
 static void run(const struct row *rows, size_t len)
