@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -169,9 +170,11 @@ def test_the_same_server_under_another_address(scene: Scene) -> None:
     old = scene.accounts()["example.com"]
     other = scene.server.url.replace("127.0.0.1", "localhost")
     scene.change(host=other)
-    scene.wait(Ready="False/HostChanged")
-    same = {f"{GROUP}/same-server": f"{scene.server.url} {other}"}
-    scene.patch_secret({"metadata": {"annotations": same}})
+    changed = condition(scene.wait(Ready="False/HostChanged"), "Ready")
+    assert changed
+    told = dict(re.findall(r'(\S+)="([^"]+)"', changed["message"]))
+    assert told == {f"{GROUP}/same-server": f"{scene.server.url} {other}"}
+    scene.patch_secret({"metadata": {"annotations": told}})
     scene.wait_ready()
     assert scene.accounts()["example.com"] == old | {"server_url": other}
     assert len(scene.posts()) == 1

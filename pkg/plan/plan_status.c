@@ -4,7 +4,8 @@
 
 #include "plan/plan_impl.h"
 
-#define MESSAGE_LEN 768 /* two names of the longest, and a sentence of them */
+/* What an event's note may hold, with a NUL. */
+#define MESSAGE_LEN 1024
 /* TXT values that acme-dns keeps of an account: each name that is validated needs one. */
 #define SHARED_MOST 2
 
@@ -61,8 +62,9 @@ static const struct obstacle obstacles[] = {
 	{NEED_CONFLICT, API_REASON_DOMAIN_CONFLICT,
 	 "which uses this Secret too; remove the domain from one of them"},
 	{NEED_HOST, API_REASON_HOST_CHANGED,
-	 "has its account at another host than spec.host; set spec.host back, rotate, or "
-	 "annotate the Secret with " API_ANNOTATION_SAME_SERVER},
+	 "has its account at another host than spec.host; set spec.host back, or annotate the "
+	 "object with " API_ANNOTATION_ROTATE "=<a new value> for a new account, or, if it is the "
+	 "same server, the Secret with " API_ANNOTATION_SAME_SERVER},
 	{NEED_MISSING, API_REASON_ACCOUNT_MISSING,
 	 "had an account, and its entry is gone from the Secret; unless it is put back soon, a new "
 	 "one is made, and the CNAME has to be changed"},
@@ -77,6 +79,28 @@ static const struct obstacle lost_again = {
 	"lost its account for the second time in a day: something else writes this Secret; stop "
 	"that, then put the entry back or rotate"};
 
+static bool name_hosts(const char *domain, const char *what, const char *from, const char *to,
+		       struct verdict *v)
+{
+	int len =
+		snprintf(v->message, sizeof(v->message), "%s %s=\"%s %s\"", domain, what, from, to);
+
+	return len >= 0 && (size_t)len < sizeof(v->message);
+}
+
+/* What the Secret calls a host may be no URL, or a long one. */
+static void tell_hosts(const struct plan_view *view, const char *domain, const char *what,
+		       struct verdict *v)
+{
+	struct ledger_entry entry;
+	const char *from;
+
+	ledger_look(view->secret.ledger, view->secret.key, domain, &entry);
+	from = plan_entry_host(&entry);
+	if (!url_equal(from, from) || !name_hosts(domain, what, from, view->object->spec.host, v))
+		(void)name_hosts(domain, what, "<old URL>", "<new URL>", v);
+}
+
 /* The names of the domain and, of two objects that want it, the other one. */
 static void name_domain(const struct plan_view *view, const struct obstacle *obstacle, int first,
 			struct verdict *v)
@@ -84,6 +108,10 @@ static void name_domain(const struct plan_view *view, const struct obstacle *obs
 	const char *domain = view->object->spec.domains[first];
 	struct ledger_entry entry;
 
+	if (obstacle->need == NEED_HOST) {
+		tell_hosts(view, domain, obstacle->what, v);
+		return;
+	}
 	if (obstacle->need != NEED_CONFLICT) {
 		(void)snprintf(v->message, sizeof(v->message), "%s %s", domain, obstacle->what);
 		return;
@@ -424,8 +452,10 @@ static bool is_rotating(const struct plan_assessment *a, const struct verdict *s
 /* What this version does not look into. */
 static void set_unknown(struct api_status *status)
 {
-	api_status_set(status, API_CNAME_READY, API_UNKNOWN, API_REASON_VERIFICATION_DISABLED,
-		       "this version neither looks the CNAME up nor has external-dns make it");
+	api_status_set(
+		status, API_CNAME_READY, API_UNKNOWN, API_REASON_VERIFICATION_DISABLED,
+		"this version neither looks the CNAME up, whatever the annotation verify says, nor "
+		"has external-dns make it");
 }
 
 /* ---- records ---- */

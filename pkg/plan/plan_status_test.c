@@ -216,8 +216,12 @@ static const struct row registered[] = {
 	 .value = ""},
 	{"at another host", .accounts = "{'a.test':" ACCOUNT_AT("https://x.test") "}",
 	 .records = A_OURS, .registered = "False HostChanged", .secret_ready = REGISTERING,
-	 .ready = "False HostChanged", .progress = "Stalled HostChanged", .says = "a.test has",
-	 .value = FULL},
+	 .ready = "False HostChanged", .progress = "Stalled HostChanged",
+	 .says = API_ANNOTATION_SAME_SERVER "=\"https://x.test " HOST "\"", .value = FULL},
+	{"at what is no host", .accounts = "{'a.test':" ACCOUNT_AT("https://x.test x") "}",
+	 .records = A_OURS, .registered = "False HostChanged", .secret_ready = REGISTERING,
+	 .ready = "False HostChanged", .progress = "Stalled HostChanged",
+	 .says = API_ANNOTATION_ROTATE "=<a new value>", .value = FULL},
 	{"vanished", .status = NAMED("a.test"), .registered = "False AccountMissing",
 	 .secret_ready = REGISTERING, .ready = "False AccountMissing",
 	 .progress = "Reconciling ProgressingWithRetry", .says = "a.test had", .value = FULL},
@@ -246,6 +250,26 @@ static void test_registered(void **state)
 {
 	(void)state;
 	run(registered, ARRAY_LEN(registered));
+}
+
+/* A message holds whole URLs, or none. */
+static void test_a_host_with_a_long_url(void **state)
+{
+	CLEANUP(mem_freep)
+	char *accounts =
+		mem_printf("{'a.test':" ACCOUNT_AT("https://x.test/%0*d") "}", URL_LEN / 2, 0);
+	const struct row row = {"a long URL",
+				.accounts = accounts,
+				.records = A_OURS,
+				.registered = "False HostChanged",
+				.secret_ready = REGISTERING,
+				.ready = "False HostChanged",
+				.progress = "Stalled HostChanged",
+				.says = "=\"<old URL> <new URL>\"",
+				.value = FULL};
+
+	(void)state;
+	run(&row, 1);
 }
 
 static const struct row secret_ready[] = {
@@ -378,9 +402,9 @@ static void test_ready_changed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_registered),    cmocka_unit_test(test_secret_ready),
-		cmocka_unit_test(test_visit),	      cmocka_unit_test(test_proof),
-		cmocka_unit_test(test_ready_changed),
+		cmocka_unit_test(test_registered),   cmocka_unit_test(test_a_host_with_a_long_url),
+		cmocka_unit_test(test_secret_ready), cmocka_unit_test(test_visit),
+		cmocka_unit_test(test_proof),	     cmocka_unit_test(test_ready_changed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
