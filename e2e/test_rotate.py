@@ -59,6 +59,8 @@ def test_rotation_makes_before_it_breaks(scene: Scene) -> None:
         assert records(after)[domain] == entry["fulldomain"]
         assert record(scene, domain)["retired"] == {scene.server.url: old[domain]}
         scene.present(domain)
+    assert scene.wait_event("Rotated")["type"] == "Normal"
+    assert [each["reason"] for each in scene.events()] == ["Registered", "Rotated"]
 
 
 def test_rotation_is_done_once_for_each_value(scene: Scene) -> None:

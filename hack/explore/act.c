@@ -44,7 +44,7 @@ static void act_patch(struct run *run, size_t p, size_t s, const struct decision
 		.name = seat->name,
 		.uid = seat->uid,
 		.generation = (uint32_t)object->generation,
-		.ready_changed = decision->ready_changed,
+		.news = decision->news,
 		.visits = memory.visited_generation != object->generation,
 	};
 }
@@ -139,7 +139,7 @@ void seat_act(struct run *run, size_t p, size_t s, const struct decision *decisi
 		seat_settle(run, p, s);
 		break;
 	case PLAN_EMIT_EVENT:
-		fold(run, p, s, decision->leftover ? FOLD_LEFTOVER : FOLD_EVENT, 0);
+		fold(run, p, s, decision->leftover ? FOLD_LEFTOVER : FOLD_EVENT, decision->news);
 		break;
 	case PLAN_PATCH_FINALIZER:
 		act_finalizer(run, p, s, decision);
@@ -163,7 +163,7 @@ static void answer_patch(struct run *run, size_t p, size_t s, const struct reque
 {
 	struct seat *seat = &run->w.processes[p].seats[s];
 	const struct fold_args args = {
-		.fold = FOLD_STATUS, .a = request->generation, .b = request->ready_changed};
+		.fold = FOLD_STATUS, .a = request->generation, .b = request->news};
 
 	if (request->answer != ANSWER_OK) {
 		seat_failed(run, p, s);

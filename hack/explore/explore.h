@@ -87,8 +87,8 @@ struct request {
 	uint32_t name; /* PATCH, FINALIZER, OWNER, SELF; REFERENCE: enum referred */
 	uint32_t uid;  /* OWNER, SELF: who is asked for */
 	uint32_t old;  /* OWNER: an object has changed since it was sent */
-	uint32_t generation, ready_changed, visits; /* PATCH: for the fold */
-	uint32_t fresh;				    /* of the channel: seats whose pass it serves */
+	uint32_t generation, news, visits; /* PATCH: for the fold */
+	uint32_t fresh;			   /* of the channel: seats whose pass it serves */
 	int32_t sent_ms;
 	struct version got;
 };
@@ -334,13 +334,14 @@ void check_goal(struct run *run);
 struct decision {
 	enum plan_what what;
 	int32_t wake_ms; /* INT32_MAX: only an event */
-	bool wants_slot, ready_changed;
+	bool wants_slot;
 	uint32_t work, claims, domain, body, owner_uid, owner_name;
+	uint32_t news; /* PATCH_STATUS: all; EMIT_EVENT: one */
 	bool leftover; /* EMIT_EVENT: of what deletion had to leave */
 };
 
 enum fold {
-	FOLD_STATUS, /* generation, ready_changed */
+	FOLD_STATUS, /* generation, news */
 	FOLD_READ,
 	FOLD_READ_FAILED, /* reason */
 	FOLD_WRITTEN,	  /* edit, outcome, reason, sent_ms */
@@ -352,7 +353,7 @@ enum fold {
 	FOLD_OWNER_STALE,
 	FOLD_SELF,	 /* gone */
 	FOLD_REFERENCES, /* whether there is a problem, its kind, its message in the texts */
-	FOLD_EVENT,
+	FOLD_EVENT,	 /* news */
 	FOLD_LEFTOVER,
 	FOLD_TIME,	    /* ms */
 	FOLD_STORE_AT_ONCE, /* the controller's store_at_once() */

@@ -142,10 +142,11 @@ static void remember(struct store *store, const struct plan_view *view,
 	result[4] = action->claims;
 	if (action->what == PLAN_PATCH_STATUS) {
 		result[5] = store_body(store, api_status_patch(view->object, &action->status, 0));
-		result[6] = plan_ready_changed(view->object, &action->status);
+		result[6] = plan_news(view->object, &action->status);
 	} else if (action->what == PLAN_PATCH_FINALIZER) {
 		result[5] = store_body(store, api_finalizer_patch(view->object, action->add));
 	} else if (action->what == PLAN_EMIT_EVENT) {
+		result[6] = action->news;
 		result[7] = action->leftover != NULL;
 	} else if (action->what == PLAN_PROBE) {
 		result[5] = (uint32_t)action->domain;
@@ -189,7 +190,7 @@ void seat_decide(struct run *run, size_t p, size_t s, struct decision *ret)
 		.claims = result[4],
 		.body = result[5],
 		.domain = result[5],
-		.ready_changed = result[6],
+		.news = result[6],
 		.owner_uid = result[5],
 		.owner_name = result[6],
 		.leftover = result[7],
@@ -475,7 +476,7 @@ static void do_fold(struct store *store, struct plan_memory *memory, const struc
 		fold_references(store, memory, view, args);
 		break;
 	case FOLD_EVENT:
-		plan_fold_event(memory);
+		plan_fold_event(memory, (enum plan_news)args->a);
 		break;
 	case FOLD_LEFTOVER:
 		plan_fold_leftover(memory);

@@ -25,7 +25,7 @@ static const struct kube_resource registrations = {API_GROUP, API_VERSION, API_P
 /* What a status patch under way says, for the fold. */
 struct patch {
 	int64_t generation;
-	bool ready_changed;
+	unsigned int news;
 	bool visits; /* the first of its generation: that it was accepted is what matters */
 	char rv[RV_LEN];
 };
@@ -77,14 +77,19 @@ static void act_leftover(struct record *record, const struct plan_view *view, co
 	record_done(record);
 }
 
-static void act_event(struct record *record, const struct plan_view *view)
+static void act_event(struct record *record, const struct plan_view *view, enum plan_news news)
 {
 	const struct api_condition *ready = &view->object->status.conditions[API_READY];
 	bool good = ready->reason == API_REASON_READY;
 
-	emit(record, view->object, !good, good ? "Registered" : api_reason_name(ready->reason),
-	     ready->message);
-	plan_fold_event(record_memory(record));
+	if (news == PLAN_NEWS_ROTATED)
+		emit(record, view->object, false, "Rotated",
+		     "every account has another in its place, as was asked for; change each CNAME "
+		     "to what status.records says");
+	else
+		emit(record, view->object, !good,
+		     good ? "Registered" : api_reason_name(ready->reason), ready->message);
+	plan_fold_event(record_memory(record), news);
 	record_done(record);
 }
 
@@ -161,7 +166,7 @@ static void on_patched(void *ctx, json_t *object, const struct err *err)
 		act_failed(record, "patching status failed", &futile);
 		return;
 	}
-	plan_fold_status(record_memory(record), patch->generation, patch->ready_changed);
+	plan_fold_status(record_memory(record), patch->generation, patch->news);
 	record_done(record);
 }
 
@@ -174,7 +179,7 @@ static void act_patch(struct record *record, const struct plan_view *view,
 	record->patch = mem_zalloc(sizeof(*record->patch));
 	*record->patch = (struct patch){
 		.generation = view->object->generation,
-		.ready_changed = plan_ready_changed(view->object, status),
+		.news = plan_news(view->object, status),
 		.visits = record_memory(record)->visited_generation != view->object->generation,
 	};
 	(void)snprintf(record->patch->rv, sizeof(record->patch->rv), "%s",
@@ -362,7 +367,7 @@ static void act(struct record *record, const struct plan_view *view, struct plan
 		if (action->leftover)
 			act_leftover(record, view, action->leftover);
 		else
-			act_event(record, view);
+			act_event(record, view, action->news);
 		break;
 	case PLAN_PATCH_FINALIZER:
 		act_finalizer(record, view, action->add);

@@ -319,6 +319,7 @@ static void test_account_replaced_meanwhile(void **state)
 	assert_true(is_valid(w, "a", "True", "Accepted"));
 	assert_int_equal(w->peer.updates, 2);
 	assert_false(has_event(w, "CredentialsRejected"));
+	UNTIL(w, has_event(w, "Rotated"));
 }
 
 static void test_host_changed_meanwhile(void **state)

@@ -175,14 +175,15 @@ static bool is_visited(const struct api_registration *object)
 	       object->status.conditions[API_READY].present;
 }
 
-/* Status says what is so; then the event that tells of it; then there is nothing to do. */
+/* Status says what is so; then the events that tell of it; then there is nothing to do. */
 static bool publish_status(const struct plan_view *view, const struct plan_memory *memory,
 			   struct plan_action *action)
 {
 	if (!api_status_equal(&view->object->status, &action->status))
 		return decide(action, PLAN_PATCH_STATUS);
 	plan_action_done(action);
-	return decide(action, memory->event_due ? PLAN_EMIT_EVENT : PLAN_WAIT);
+	action->news = memory->news & PLAN_NEWS_READY ? PLAN_NEWS_READY : PLAN_NEWS_ROTATED;
+	return decide(action, memory->news ? PLAN_EMIT_EVENT : PLAN_WAIT);
 }
 
 static bool publish(const struct plan_view *view, const struct plan_memory *memory,

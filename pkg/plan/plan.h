@@ -87,6 +87,12 @@ struct plan_owner {
 	int64_t since_ms;
 };
 
+/* What events have to tell; bits. */
+enum plan_news {
+	PLAN_NEWS_READY = 1,   /* Ready says something else than before */
+	PLAN_NEWS_ROTATED = 2, /* a rotation is done: other accounts have taken their place */
+};
+
 /* What went wrong last, and so waits for retry_ms. */
 struct plan_failure {
 	enum api_reason reason; /* API_REASON_OTHER: nothing did */
@@ -129,7 +135,7 @@ struct plan_memory {
 	struct plan_failure write; /* of the Secret: holds up every edit */
 	struct plan_failure claim; /* to register: holds up the next claim only */
 	char claim_message[240];
-	bool event_due; /* Ready changed: tell it */
+	uint8_t news; /* enum plan_news that are to be told */
 	bool leftover_told;
 	int64_t missing_ms; /* since when entries are missing that should be there; 0 = none is */
 	bool lives;	    /* since the last trouble with the Secret a GET has found the object */
@@ -216,7 +222,7 @@ enum plan_what {
 	PLAN_ASK_SELF,	      /* GET the object itself: does it still exist? */
 	PLAN_REGISTER,	      /* POST /register for works[work] */
 	PLAN_EXPIRE,	      /* works[work] was not started in time: plan_fold_expired() */
-	PLAN_EMIT_EVENT,      /* of Ready, or of what deletion had to leave */
+	PLAN_EMIT_EVENT,      /* of news, or of what deletion had to leave */
 	PLAN_PATCH_FINALIZER, /* add or remove ours */
 	PLAN_PROBE,	      /* ask spec.host for the account of spec.domains[domain] */
 	PLAN_END_ROUND,	      /* plan_fold_round() */
@@ -232,7 +238,8 @@ struct plan_action {
 	const char *owner_name;
 	unsigned int claims;	  /* EDIT_SECRET: slots that it will take at most */
 	bool add;		  /* PATCH_FINALIZER */
-	const char *leftover;	  /* EMIT_EVENT: why entries stay behind; NULL: it is of Ready */
+	enum plan_news news;	  /* EMIT_EVENT: one of them, if leftover is NULL */
+	const char *leftover;	  /* EMIT_EVENT: why entries stay behind */
 	struct api_status status; /* PATCH_STATUS; plan_action_done() frees */
 };
 
@@ -265,8 +272,8 @@ void plan_edit(const struct plan_view *view, const struct plan_memory *memory,
 
 /* ---- fold ---- */
 
-/* The status patch of a generation was accepted; ready_changed as plan_ready_changed() said. */
-void plan_fold_status(struct plan_memory *memory, int64_t generation, bool ready_changed);
+/* The status patch of a generation was accepted; news as plan_news() said. */
+void plan_fold_status(struct plan_memory *memory, int64_t generation, unsigned int news);
 
 /* A fresh reading of the Secret is in the view: notes whose claims are there. */
 void plan_fold_read(struct plan_memory *memory, const struct plan_view *view);
@@ -311,7 +318,7 @@ void plan_fold_owner_stale(struct plan_memory *memory);
 /* What a GET of the object itself brought. Gone: what is in hand cannot be stored any more and is
  * given up; returns how many accounts. */
 int plan_fold_self(struct plan_memory *memory, bool gone);
-void plan_fold_event(struct plan_memory *memory);
+void plan_fold_event(struct plan_memory *memory, enum plan_news told);
 /* It was told that deletion had to leave entries. */
 void plan_fold_leftover(struct plan_memory *memory);
 
@@ -332,8 +339,8 @@ int64_t plan_fold_round(struct plan_memory *memory, const struct plan_view *view
 int plan_unfinished(const struct plan_memory *memory);
 /* Slots of the host that it takes: works CLAIMED or POSTING. */
 int plan_slots_held(const struct plan_memory *memory);
-/* Ready is going to say something else than before, so that an event is due. */
-bool plan_ready_changed(const struct api_registration *object, const struct api_status *written);
+/* What is new when status is written over the object's: enum plan_news. */
+unsigned int plan_news(const struct api_registration *object, const struct api_status *written);
 /* The pause after a round that found this, but for jitter. */
 int64_t plan_probe_pause_ms(int64_t interval_ms, enum api_reason found);
 /* What is asked there is asked under CAs of the spec, which PLAN_READ_REFERENCES has to bring. */

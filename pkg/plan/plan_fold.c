@@ -71,7 +71,8 @@ static void watch(struct plan_memory *memory, const char *nonce, int64_t until_m
 
 /* ---- status, events ---- */
 
-bool plan_ready_changed(const struct api_registration *object, const struct api_status *written)
+static bool is_ready_changed(const struct api_registration *object,
+			     const struct api_status *written)
 {
 	const struct api_condition *before = &object->status.conditions[API_READY];
 	const struct api_condition *after = &written->conditions[API_READY];
@@ -81,21 +82,46 @@ bool plan_ready_changed(const struct api_registration *object, const struct api_
 		before->reason != after->reason);
 }
 
-void plan_fold_status(struct plan_memory *memory, int64_t generation, bool ready_changed)
+/* What was asked for before there were accounts is handled, too, and is none. */
+static bool is_rotated(const struct api_registration *object, const struct api_status *written)
+{
+	const struct api_status *before = &object->status;
+	size_t i;
+
+	if (!written->handled_rotate ||
+	    (before->handled_rotate &&
+	     strcmp(before->handled_rotate, written->handled_rotate) == 0))
+		return false;
+	for (i = 0; i < before->records_len; i++) {
+		const char *value = api_record_value(written, before->records[i].domain);
+
+		if (value && strcmp(value, before->records[i].value) != 0)
+			return true;
+	}
+	return false;
+}
+
+unsigned int plan_news(const struct api_registration *object, const struct api_status *written)
+{
+	return (is_ready_changed(object, written) ? PLAN_NEWS_READY : 0U) |
+	       (is_rotated(object, written) ? PLAN_NEWS_ROTATED : 0U);
+}
+
+void plan_fold_status(struct plan_memory *memory, int64_t generation, unsigned int news)
 {
 	/* What the server refused is what another spec said; an outcome that is not known is
 	 * watched by its claim. */
 	if (memory->visited_generation != generation)
 		forget(&memory->claim);
 	memory->visited_generation = generation;
-	memory->event_due |= ready_changed;
+	memory->news = (uint8_t)(memory->news | news);
 	/* Each patch says it. */
 	memset(&memory->finding, 0, sizeof(memory->finding));
 }
 
-void plan_fold_event(struct plan_memory *memory)
+void plan_fold_event(struct plan_memory *memory, enum plan_news told)
 {
-	memory->event_due = false;
+	memory->news = (uint8_t)(memory->news & ~told);
 }
 
 void plan_fold_leftover(struct plan_memory *memory)

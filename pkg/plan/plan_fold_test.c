@@ -55,14 +55,17 @@ static void test_status(void **state)
 	struct scene *s = *state;
 
 	s->memory.visited_generation = 0;
-	plan_fold_status(&s->memory, 3, false);
+	plan_fold_status(&s->memory, 3, 0);
 	assert_int_equal(s->memory.visited_generation, 3);
-	assert_false(s->memory.event_due);
-	plan_fold_status(&s->memory, 3, true);
-	plan_fold_status(&s->memory, 3, false);
-	assert_true(s->memory.event_due);
-	plan_fold_event(&s->memory);
-	assert_false(s->memory.event_due);
+	assert_int_equal(s->memory.news, 0);
+	plan_fold_status(&s->memory, 3, PLAN_NEWS_READY);
+	plan_fold_status(&s->memory, 3, PLAN_NEWS_ROTATED);
+	plan_fold_status(&s->memory, 3, 0);
+	assert_int_equal(s->memory.news, PLAN_NEWS_READY | PLAN_NEWS_ROTATED);
+	plan_fold_event(&s->memory, PLAN_NEWS_READY);
+	assert_int_equal(s->memory.news, PLAN_NEWS_ROTATED);
+	plan_fold_event(&s->memory, PLAN_NEWS_ROTATED);
+	assert_int_equal(s->memory.news, 0);
 }
 
 /* What the server refused is what another spec said. */
@@ -71,9 +74,9 @@ static void test_new_generation_may_try_at_once(void **state)
 	struct scene *s = *state;
 
 	s->memory.claim = failure(API_REASON_INVALID_ALLOW_FROM, 1, NOW + HOUR);
-	plan_fold_status(&s->memory, 1, false);
+	plan_fold_status(&s->memory, 1, 0);
 	assert_failure(&s->memory.claim, API_REASON_INVALID_ALLOW_FROM, 1, NOW + HOUR);
-	plan_fold_status(&s->memory, 2, false);
+	plan_fold_status(&s->memory, 2, 0);
 	assert_no_failure(&s->memory.claim);
 }
 
@@ -392,9 +395,9 @@ static void test_references(void **state)
 	plan_fold_references(&s->memory, &s->view, &hopeless);
 	assert_failure(&s->memory.claim, API_REASON_INVALID_REFERENCE, 1, INT64_MAX);
 	assert_string_equal(s->memory.claim_message, hopeless.msg);
-	plan_fold_status(&s->memory, 1, false);
+	plan_fold_status(&s->memory, 1, 0);
 	assert_failure(&s->memory.claim, API_REASON_INVALID_REFERENCE, 1, INT64_MAX);
-	plan_fold_status(&s->memory, 2, false);
+	plan_fold_status(&s->memory, 2, 0);
 	assert_no_failure(&s->memory.claim);
 }
 

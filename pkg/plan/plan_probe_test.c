@@ -22,12 +22,12 @@
 
 static void take_status(struct scene *s, struct plan_action *action)
 {
-	bool changed = plan_ready_changed(s->object, &action->status);
+	unsigned int news = plan_news(s->object, &action->status);
 
 	api_status_done(&s->object->status);
 	s->object->status = action->status;
 	api_status_init(&action->status, -1);
-	plan_fold_status(&s->memory, s->object->generation, changed);
+	plan_fold_status(&s->memory, s->object->generation, news);
 }
 
 /* Status is written until there is another thing to do, which is returned. */
@@ -40,7 +40,7 @@ static struct plan_action settle(struct scene *s)
 		if (action.what == PLAN_PATCH_STATUS)
 			take_status(s, &action);
 		else
-			plan_fold_event(&s->memory);
+			plan_fold_event(&s->memory, action.news);
 		plan_action_done(&action);
 		plan(&s->view, &s->memory, &action);
 	}

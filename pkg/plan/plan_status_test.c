@@ -353,7 +353,7 @@ static void test_visit(void **state)
 	assert_int_equal(action.status.conditions[API_RECONCILING].status, API_TRUE);
 	assert_false(action.status.conditions[API_STALLED].present);
 	assert_string_equal(api_record_value(&action.status, "old.test"), FULL);
-	assert_false(plan_ready_changed(scene.object, &action.status));
+	assert_int_equal(plan_news(scene.object, &action.status), 0);
 	plan_action_done(&action);
 	scene_done(&scene);
 }
@@ -370,7 +370,7 @@ static void test_proof(void **state)
 	plan(&scene.view, &scene.memory, &action);
 	assert_int_equal(action.what, PLAN_PATCH_STATUS);
 	assert_int_equal(action.status.conditions[API_READY].status, API_UNKNOWN);
-	assert_false(plan_ready_changed(scene.object, &action.status));
+	assert_int_equal(plan_news(scene.object, &action.status), 0);
 	plan_action_done(&action);
 	scene_done(&scene);
 }
@@ -383,7 +383,7 @@ static void check_changed(const char *before, enum api_status_value value, enum 
 
 	api_status_init(&after, 1);
 	api_status_set(&after, API_READY, value, reason, "");
-	assert_int_equal(plan_ready_changed(object, &after), changed);
+	assert_int_equal(plan_news(object, &after), changed ? PLAN_NEWS_READY : 0);
 }
 
 /* An event tells of a new reason of Ready, but not that nothing is known yet. */
@@ -399,12 +399,43 @@ static void test_ready_changed(void **state)
 	check_changed(VISITED, API_FALSE, API_REASON_REGISTERING, true);
 }
 
+#define ROTATED(value)                                                                             \
+	"{'observedGeneration':1," READY_STATUS ",'lastHandled':{'rotate':'" value "'}"            \
+	",'records':[{'domain':'a.test','value':'" FULL "'},{'domain':'b.test','value':'" FULL     \
+	"'}]}"
+
+static void check_rotated(const char *before, const char *handled, const char *value, bool rotated)
+{
+	CLEANUP(api_freep) struct api_registration *object = make_object(AB, "", before);
+	CLEANUP(api_status_donep) struct api_status after;
+
+	api_status_init(&after, 1);
+	api_status_set(&after, API_READY, API_UNKNOWN, API_REASON_REGISTERING, "");
+	api_status_set_handled(&after, handled, NULL);
+	api_status_add_record(&after, "b.test", value);
+	assert_int_equal(plan_news(object, &after), rotated ? PLAN_NEWS_ROTATED : 0);
+}
+
+/* Another account, and no rotation left to do: only then is one done. */
+static void test_rotated(void **state)
+{
+	(void)state;
+	check_rotated(ROTATED("1"), "2", "new.auth.test", true);
+	check_rotated(NAMED("b.test"), "1", "new.auth.test", true);
+	check_rotated(ROTATED("1"), "1", "new.auth.test", false);
+	check_rotated(NAMED("b.test"), NULL, "new.auth.test", false);
+	check_rotated(ROTATED("1"), "2", FULL, false);
+	check_rotated(NAMED("a.test"), "1", "new.auth.test", false);
+	check_rotated(VISITED, "1", "new.auth.test", false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_registered),   cmocka_unit_test(test_a_host_with_a_long_url),
 		cmocka_unit_test(test_secret_ready), cmocka_unit_test(test_visit),
 		cmocka_unit_test(test_proof),	     cmocka_unit_test(test_ready_changed),
+		cmocka_unit_test(test_rotated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

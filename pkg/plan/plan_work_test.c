@@ -14,9 +14,9 @@ static void lives(struct scene *s)
 	s->memory.lives = true;
 }
 
-static void event_due(struct scene *s)
+static void news_due(struct scene *s)
 {
-	s->memory.event_due = true;
+	s->memory.news = PLAN_NEWS_READY;
 }
 
 static void claimed(struct scene *s)
@@ -179,7 +179,7 @@ static void check_rest(given_fn *given, int64_t wake_ms)
 	plan(&scene.view, &scene.memory, &action);
 	assert_int_equal(action.what, PLAN_WAIT);
 	assert_true(action.wake_ms == wake_ms);
-	event_due(&scene);
+	news_due(&scene);
 	plan(&scene.view, &scene.memory, &action);
 	assert_int_equal(action.what, PLAN_EMIT_EVENT);
 	scene_done(&scene);

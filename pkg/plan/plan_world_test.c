@@ -20,7 +20,7 @@ static void patch_status(struct world *w, int p, int o, const struct plan_action
 	CLEANUP(jv_freep) json_t *patch = api_status_patch(seat->cached, &action->status, 1);
 	bool current = strcmp(jv_str(w->objects[o], "metadata.resourceVersion"),
 			      seat->cached->resource_version) == 0;
-	bool changed = plan_ready_changed(seat->cached, &action->status);
+	unsigned int news = plan_news(seat->cached, &action->status);
 	int64_t generation = seat->cached->generation;
 	size_t i;
 
@@ -38,7 +38,7 @@ static void patch_status(struct world *w, int p, int o, const struct plan_action
 	if (chance(w, 10))
 		return; /* the answer is lost */
 	seat->proven_generation = generation;
-	plan_fold_status(&seat->memory, generation, changed);
+	plan_fold_status(&seat->memory, generation, news);
 }
 
 static bool claims_anything(const struct plan_edit *edit)
@@ -203,7 +203,7 @@ static void act(struct world *w, int p, int o, const struct plan_action *action)
 		plan_fold_expired(&seat->memory, action->work);
 		return;
 	case PLAN_EMIT_EVENT:
-		plan_fold_event(&seat->memory);
+		plan_fold_event(&seat->memory, action->news);
 		return;
 	case PLAN_PATCH_FINALIZER:
 	case PLAN_PROBE:
