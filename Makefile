@@ -142,7 +142,7 @@ pytest: $(program)
 	$(Q)hack/peers >/dev/null
 	$(Q)$(operator) $(python) -m pytest e2e $(PYTEST)
 
-run-demo: $(program)
+run-demo: $(if $(STOP),,$(program))
 	$(Q)$(operator) $(python) -m e2e.demo
 
 run-bench: $(program) $(bench)
