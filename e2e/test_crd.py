@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from e2e.cluster import ApiError, Cluster, ControlPlane, Object
+from e2e.process import eventually
 
 ROOT = Path(__file__).resolve().parents[1]
 MANIFESTS = ROOT / "manifests"
@@ -315,12 +316,24 @@ def test_every_rule_has_a_short_message_that_names_the_field() -> None:
             assert any(name in rule["message"] for name in names), path
 
 
+@pytest.fixture(scope="module")
+def _published(server: Server) -> None:
+    """Wait for the schema, which is published a moment after the CRD is Established."""
+
+    def is_there() -> bool:
+        return server.cluster.kubectl("explain", "adr.spec", check=False).returncode == 0
+
+    eventually(is_there, 30, "the schema is published")
+
+
+@pytest.mark.usefixtures("_published")
 @pytest.mark.parametrize("path", ["adr.spec.host", "adr.spec.domains", "adr.status.records"])
 def test_explain(server: Server, path: str) -> None:
     text = " ".join(server.kubectl("explain", path).split())
     assert " ".join(dict(own_fields())[path]["description"].split()) in text
 
 
+@pytest.mark.usefixtures("_published")
 def test_the_server_publishes_every_field_with_its_description(server: Server) -> None:
     document = server.cluster.api("GET", f"/openapi/v3/apis/{GROUP}/v1alpha1")
     schemas = document["components"]["schemas"]
