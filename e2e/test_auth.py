@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -449,3 +452,28 @@ def test_sample_login_and_token_are_what_a_proxy_would_ask_for(scene: Scene) -> 
     scene.server.settings(basic_auth=None, required_headers={"Authorization": "Bearer change-me"})
     scene.change(token, allowFrom=["127.0.0.0/8"])
     scene.wait_ready(token)
+
+
+# --- the README ---
+
+
+def readme_commands() -> list[str]:
+    """Return the commands of its section, as they stand there."""
+    section = (ROOT / "README.md").read_text().split("## A login, or a CA", 1)[1].split("##", 1)[0]
+    return re.findall(r"^    kubectl (.*)$", section, re.M)
+
+
+def test_commands_of_the_readme(
+    tls: Scene, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "password").write_text(PASSWORD + "\n")
+    (tmp_path / "ca.crt").write_bytes(authority.ca_pem)
+    monkeypatch.chdir(tmp_path)
+    ask_login(tls)
+    tls.create(registration(tls.server.url, "example.com"))
+    untrusted(tls)
+    for line in readme_commands():
+        words = shlex.split(line.replace("https://auth.example.com", tls.server.url))
+        tls.plane.kubectl("--namespace", tls.namespace, *words)
+    tls.wait_ready()
+    assert [post["status"] for post in tls.posts()] == [201]
