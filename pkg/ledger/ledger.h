@@ -145,11 +145,11 @@ void ledger_store(struct ledger *ledger, const char *key, const char *domain, co
 		  const struct acmedns_account *account);
 /* The account was made for the one lost at this time, in seconds since 1970. */
 void ledger_set_loss(struct ledger *ledger, const char *key, const char *domain, int64_t loss_s);
-/* The domain under key whose claim has this nonce and comes at or after position *at (0 to
- * begin); *at moves behind it. NULL when there is none. Edits in between are fine: no record ever
- * moves or goes, so the domain is lent for the ledger's life. */
+/* The domain under key whose claim has this nonce, the next one after the domain (NULL: the first).
+ * NULL when there is none. Edits in between are fine: no record ever moves or goes, so the domain
+ * is lent for the ledger's life. */
 const char *ledger_next_claimed(const struct ledger *ledger, const char *key, const char *nonce,
-				size_t *at);
+				const char *after);
 /* Gives domain a copy of the entry of another one, which has a record (accountPolicy Shared). */
 void ledger_share(struct ledger *ledger, const char *key, const char *from, const char *domain);
 /* Counts an account thrown away; ends the claim if it has this nonce. */

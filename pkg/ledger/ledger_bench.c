@@ -192,10 +192,10 @@ static void edit_own(const struct buf *text)
 	struct ledger_value values[] = {{.key = key, .data = text->data, .len = text->len}};
 	struct ledger *ledger = opened(values, 1);
 	size_t tags = ledger_count_tags(ledger, "u", keep_none, NULL);
-	size_t at = 0;
+	const char *domain = NULL;
 
 	assert(ledger_drop_tags(ledger, "u", keep_none, NULL) == tags);
-	while (at < API_MAX_DOMAINS && ledger_next_claimed(ledger, KEY, "n", &at))
+	while ((domain = ledger_next_claimed(ledger, KEY, "n", domain)))
 		;
 	edit(ledger);
 	ledger_free(ledger);

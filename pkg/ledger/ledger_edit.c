@@ -69,15 +69,6 @@ void ledger_set_created(struct ledger *ledger)
 
 /* ---- owners ---- */
 
-static bool owns_tag(const struct ledger *ledger, const char *uid)
-{
-	size_t labels = 0;
-	size_t annotations = 0;
-
-	return ledger_next_tag(ledger, false, uid, &labels) ||
-	       ledger_next_tag(ledger, true, uid, &annotations);
-}
-
 static bool owns_something(const struct ledger *ledger, const char *uid)
 {
 	CLEANUP(jv_freep) json_t *wanted = json_string(uid);
@@ -91,7 +82,7 @@ static bool owns_something(const struct ledger *ledger, const char *uid)
 		json_object_foreach(records, domain, record)
 			if (json_equal(json_object_get(record, "owner"), wanted))
 				return true;
-	return owns_tag(ledger, uid);
+	return ledger_owns_tag(ledger, uid);
 }
 
 void ledger_forget_owner(struct ledger *ledger, const char *uid)
@@ -139,20 +130,15 @@ void ledger_claim(struct ledger *ledger, const char *key, const char *domain,
 }
 
 const char *ledger_next_claimed(const struct ledger *ledger, const char *key, const char *nonce,
-				size_t *at)
+				const char *after)
 {
 	json_t *records = ledger_records(ledger, key);
-	const char *domain;
-	json_t *record;
-	size_t i = 0;
+	void *at = after ? json_object_iter_next(records, json_object_iter_at(records, after))
+			 : json_object_iter(records);
 
-	json_object_foreach(records, domain, record) {
-		if (i++ < *at || strcmp(jv_str(record, "claim.nonce"), nonce) != 0)
-			continue;
-		*at = i;
-		return domain;
-	}
-	return NULL;
+	while (at && strcmp(jv_str(json_object_iter_value(at), "claim.nonce"), nonce) != 0)
+		at = json_object_iter_next(records, at);
+	return at ? json_object_iter_key(at) : NULL;
 }
 
 void ledger_discard(struct ledger *ledger, const char *key, const char *domain, const char *nonce)

@@ -41,16 +41,15 @@ static void edit(struct ledger *ledger)
 	static const struct acmedns_account account = {
 		.username = UUID, .password = "p", .subdomain = UUID, .fulldomain = UUID ".a"};
 	const char *domain;
-	size_t at = 0;
 	size_t i;
 
 	ledger_set_created(ledger);
 	for (i = 0; i < ARRAY_LEN(domains); i++)
 		ledger_claim(ledger, KEY, domains[i], &owner, &claim);
-	domain = ledger_next_claimed(ledger, KEY, "n", &at);
+	domain = ledger_next_claimed(ledger, KEY, "n", NULL);
 	assert(domain);
 	ledger_store(ledger, KEY, domain, HOST, &account);
-	while ((domain = ledger_next_claimed(ledger, KEY, "n", &at)))
+	while ((domain = ledger_next_claimed(ledger, KEY, "n", domain)))
 		ledger_discard(ledger, KEY, domain, "n");
 	ledger_adopt(ledger, KEY, domains[1], HOST);
 	ledger_store(ledger, KEY, domains[0], HOST, &account);

@@ -52,9 +52,7 @@ void ledger_set_entry(struct ledger *ledger, const char *key, const char *domain
 
 /* ---- ledger_tag.c ---- */
 
-/* The key of the owner's tag at or after position *at, which moves behind it; NULL: none. */
-const char *ledger_next_tag(const struct ledger *ledger, bool annotation, const char *uid,
-			    size_t *at);
+bool ledger_owns_tag(const struct ledger *ledger, const char *uid);
 
 /* ---- ledger_own.c: our own document ---- */
 

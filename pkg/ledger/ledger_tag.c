@@ -64,21 +64,20 @@ static bool is_of(const json_t *record, const char *uid)
 	return strcmp(jv_str(record, "owner"), uid) == 0;
 }
 
-const char *ledger_next_tag(const struct ledger *ledger, bool annotation, const char *uid,
-			    size_t *at)
+static bool has_tag(const struct ledger *ledger, bool annotation, const char *uid)
 {
-	json_t *records = records_of(ledger, annotation);
 	const char *key;
 	json_t *record;
-	size_t i = 0;
 
-	json_object_foreach(records, key, record) {
-		if (i++ < *at || !is_of(record, uid))
-			continue;
-		*at = i;
-		return key;
-	}
-	return NULL;
+	json_object_foreach(records_of(ledger, annotation), key, record)
+		if (is_of(record, uid))
+			return true;
+	return false;
+}
+
+bool ledger_owns_tag(const struct ledger *ledger, const char *uid)
+{
+	return has_tag(ledger, false, uid) || has_tag(ledger, true, uid);
 }
 
 static size_t count_unwanted(const struct ledger *ledger, bool annotation, const char *uid,

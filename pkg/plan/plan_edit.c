@@ -63,10 +63,9 @@ static void store(const struct editor *e, size_t i)
 {
 	const struct plan_work *work = &e->memory->works[i];
 	bool stored = store_for(e, work->domain, work);
-	const char *domain;
-	size_t at = 0;
+	const char *domain = NULL;
 
-	while ((domain = ledger_next_claimed(e->ledger, e->key, work->nonce, &at)))
+	while ((domain = ledger_next_claimed(e->ledger, e->key, work->nonce, domain)))
 		stored |= store_for(e, domain, work);
 	e->edit->stored[i] = stored;
 	e->edit->discarded[i] = !stored;
@@ -242,13 +241,13 @@ static void make_claims(const struct editor *e, const struct plan_assessment *a)
 /* What the object owns goes, but for the domains in keep. */
 static void remove_but(const struct editor *e, char *const *keep, size_t keep_len)
 {
-	const char *domain;
 	size_t i;
 
 	for (i = 0; i < PLAN_SPENT && *e->memory->spent[i]; i++) {
-		size_t at = 0;
+		const char *nonce = e->memory->spent[i];
+		const char *domain = NULL;
 
-		while ((domain = ledger_next_claimed(e->ledger, e->key, e->memory->spent[i], &at)))
+		while ((domain = ledger_next_claimed(e->ledger, e->key, nonce, domain)))
 			ledger_drop_claim(e->ledger, e->key, domain);
 	}
 	e->edit->uncertain += (unsigned int)ledger_remove_owned(
