@@ -24,6 +24,13 @@ int64_t mono_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+struct timeval mono_timeval(int64_t ms)
+{
+	if (ms <= 0)
+		return (struct timeval){0};
+	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+}
+
 int64_t mono_us(void)
 {
 	struct timespec ts = read_clock(CLOCK_BOOTTIME);

@@ -9,12 +9,15 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/time.h>
 
 #define MONO_RFC3339_LEN sizeof("2026-11-24T10:00:00.000000Z")
 
 int64_t mono_ms(void);	    /* milliseconds since some start; read fresh at each call */
 int64_t mono_us(void);	    /* the same clock, for what takes less than one */
 int64_t mono_wall_us(void); /* microseconds since 1970, UTC */
+
+struct timeval mono_timeval(int64_t ms); /* for a timer of the loop; 0 for what is past */
 
 /* RFC 3339 in UTC: seconds as metav1.Time prints them, microseconds as metav1.MicroTime. */
 void mono_rfc3339(int64_t wall_us, char ret_text[MONO_RFC3339_LEN]);

@@ -86,12 +86,23 @@ static void test_clocks(void **state)
 	assert_true(mono_wall_us() > year_2020_us);
 }
 
+static void test_timeval(void **state)
+{
+	const struct timeval some = mono_timeval(2345);
+	const struct timeval past = mono_timeval(-1);
+
+	(void)state;
+	assert_true(some.tv_sec == 2 && some.tv_usec == 345000);
+	assert_true(past.tv_sec == 0 && past.tv_usec == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_clocks),
+		cmocka_unit_test(test_timeval),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

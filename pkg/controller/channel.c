@@ -34,14 +34,11 @@ const struct kube_resource channel_secrets = {"", "v1", "secrets"};
 
 static void set_timer(struct channel *channel, int64_t at_ms)
 {
-	int64_t ms = at_ms - mono_ms();
-	struct timeval in = {0};
+	const struct timeval in = mono_timeval(at_ms - mono_ms());
 
 	if (channel->timer_ms <= at_ms)
 		return;
 	channel->timer_ms = at_ms;
-	if (ms > 0)
-		in = (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 	(void)evtimer_add(channel->timer, &in);
 }
 

@@ -145,15 +145,11 @@ static void on_time_to_ask(evutil_socket_t fd, short what, void *ctx)
 
 void host_ask_later(struct host *host)
 {
-	int64_t wait_ms = host->breaker.probe_ms - mono_ms();
-	struct timeval wait;
+	const struct timeval wait = mono_timeval(host->breaker.probe_ms - mono_ms());
 
 	if (host->breaker.state != BREAKER_OPEN || !host->lines || host->question ||
 	    host->asks_address)
 		return;
-	if (wait_ms < 0)
-		wait_ms = 0;
-	wait = (struct timeval){.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
 	if (!host->question_timer)
 		host->question_timer =
 			evtimer_new(host->controller->options.base, on_time_to_ask, host);

@@ -71,7 +71,7 @@ void probe_start_timer(struct controller *controller)
 		ms = LOOK_LEAST_MS;
 	if (ms > LOOK_MOST_MS)
 		ms = LOOK_MOST_MS;
-	each = (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	each = mono_timeval(ms);
 	controller->probe_timer =
 		event_new(controller->options.base, -1, EV_PERSIST, look, controller);
 	(void)event_add(controller->probe_timer, &each);

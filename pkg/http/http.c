@@ -7,6 +7,7 @@
 #include <utlist.h>
 
 #include "base/mem.h"
+#include "base/mono.h"
 #include "http/http_impl.h"
 
 #define SILENCE_MS 30000 /* of a call that is cancelled: then it is why, as likely as not */
@@ -61,7 +62,7 @@ static void on_socket(evutil_socket_t fd, short what, void *ctx)
 static int want_timer(CURLM *multi, long timeout_ms, void *ctx)
 {
 	struct http *http = ctx;
-	struct timeval wait = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+	struct timeval wait = mono_timeval(timeout_ms);
 
 	(void)multi;
 	if (timeout_ms < 0)

@@ -163,7 +163,7 @@ static int64_t due_ms(const struct http_call *call)
 
 void http_call_arm(struct http_call *call, int64_t wait_ms)
 {
-	struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
+	struct timeval wait = mono_timeval(wait_ms);
 
 	(void)evtimer_add(call->turn, &wait);
 }

@@ -48,10 +48,7 @@ static const char *namespace_or_all(const struct informer_reflector *r)
 
 static void set_timer(struct informer_reflector *r, int64_t delay_ms)
 {
-	struct timeval delay = {
-		.tv_sec = (time_t)(delay_ms / 1000),
-		.tv_usec = (suseconds_t)(delay_ms % 1000 * 1000),
-	};
+	struct timeval delay = mono_timeval(delay_ms);
 
 	(void)event_add(r->timer, &delay);
 }

@@ -44,7 +44,7 @@ static void read_lease(struct lease *lease);
 
 static void add_timer(struct event *event, int64_t delay_ms)
 {
-	const struct timeval delay = {.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000};
+	const struct timeval delay = mono_timeval(delay_ms);
 
 	evtimer_add(event, &delay);
 }

@@ -36,7 +36,7 @@ struct workq {
 
 static void add_timer(struct event *event, int64_t delay_ms)
 {
-	const struct timeval delay = {.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000};
+	const struct timeval delay = mono_timeval(delay_ms);
 
 	evtimer_add(event, &delay);
 }
