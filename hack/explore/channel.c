@@ -223,16 +223,16 @@ static void end_edits(struct run *run, size_t p, const struct fold_args *written
 {
 	size_t seats[SEATS];
 	size_t len = in_stage(&run->w.processes[p], RECORD_WRITING, seats);
-	bool dropped = false;
+	bool retagged = false;
 	size_t i;
 
 	for (i = 0; i < len; i++) {
 		uint32_t edit = run->w.processes[p].seats[seats[i]].edit;
 
-		dropped |= edit && store_edit_facts(run->store, edit)->dropped;
+		retagged |= edit && store_edit_facts(run->store, edit)->retagged;
 		end_edit(run, p, seats[i], written);
 	}
-	if (dropped && written->b == PLAN_WRITTEN)
+	if (retagged && written->b == PLAN_WRITTEN)
 		wake_templates(run, p);
 }
 

@@ -427,7 +427,7 @@ uint32_t store_edit(struct store *store, const struct plan_edit *edit)
 	if (item->thing)
 		return item->id;
 	facts = mem_zalloc(sizeof(*facts));
-	facts->dropped = edit->dropped;
+	facts->retagged = edit->retagged;
 	for (i = 0; i < PLAN_WORKS; i++) {
 		if (edit->claimed[i].state != PLAN_WORK_NONE) {
 			facts->claims++;

@@ -85,7 +85,7 @@ struct edit_facts {
 	uint32_t claims;
 	uint32_t claimed;   /* bits: domains */
 	uint32_t discarded; /* bits: works */
-	bool dropped;
+	bool retagged;
 };
 
 #define ANY_RV "7"

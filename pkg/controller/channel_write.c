@@ -114,7 +114,7 @@ static bool has_template(const struct record *record)
 	return object && object->spec.template;
 }
 
-/* A label went: who wants it, too, puts it back. */
+/* Who wants a label that went puts it back, and who wanted one that is another now says so. */
 static void wake_templates(struct channel *channel)
 {
 	struct record *record;
@@ -129,16 +129,16 @@ static void wake_templates(struct channel *channel)
 static void end_edits(struct channel *channel, const struct plan_written *written,
 		      const struct err *err)
 {
-	bool dropped = false;
+	bool retagged = false;
 
 	channel->conflicts = 0;
 	while (channel->stages[RECORD_WRITING]) {
 		const struct plan_edit *edit = channel->stages[RECORD_WRITING]->edit;
 
-		dropped |= edit && edit->dropped;
+		retagged |= edit && edit->retagged;
 		end_edit(channel->stages[RECORD_WRITING], written, err);
 	}
-	if (dropped && written->outcome == PLAN_WRITTEN)
+	if (retagged && written->outcome == PLAN_WRITTEN)
 		wake_templates(channel);
 }
 

@@ -259,7 +259,7 @@ struct plan_edit {
 	/* Accounts that may exist unknown to anybody, counted in our document by this edit. */
 	unsigned int uncertain;
 	bool too_large; /* a claim was left out: the Secret could not take the account */
-	bool dropped;	/* a label or annotation that another object may want, too */
+	bool retagged; /* a label or annotation that another object may want alike is another now */
 };
 
 /* Makes every edit that the object needs now: stores first, then owners, adoptions, shares, claims,

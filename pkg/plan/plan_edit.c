@@ -258,7 +258,7 @@ static void remove_but(const struct editor *e, char *const *keep, size_t keep_le
 static void remove_all(const struct editor *e)
 {
 	remove_but(e, NULL, 0);
-	e->edit->dropped = plan_drop_tags(e->view, e->ledger);
+	e->edit->retagged = plan_drop_tags(e->view, e->ledger);
 }
 
 /* ---- the whole ---- */
@@ -298,6 +298,6 @@ void plan_edit(const struct plan_view *view, const struct plan_memory *memory,
 	for (i = 0; i < view->object->spec.domains_len; i++)
 		share(&e, &a, i);
 	make_claims(&e, &a);
-	ret_edit->dropped = plan_drop_tags(view, ledger);
-	plan_put_tags(view, memory, ledger);
+	ret_edit->retagged = plan_drop_tags(view, ledger);
+	ret_edit->retagged |= plan_put_tags(view, memory, ledger);
 }

@@ -126,8 +126,8 @@ void plan_look_tag(const struct plan_view *view, size_t i, struct ledger_tag *re
 /* Tags that are there for the object, and that it wants no more: all, when it is being deleted. */
 size_t plan_unwanted_tags(const struct plan_view *view, const struct ledger *ledger);
 bool plan_drop_tags(const struct plan_view *view, struct ledger *ledger); /* true: there were */
-/* Last of an edit: the Secret is made for accounts only. */
-void plan_put_tags(const struct plan_view *view, const struct plan_memory *memory,
+/* Last of an edit: the Secret is made for accounts only. True: one of its own changed. */
+bool plan_put_tags(const struct plan_view *view, const struct plan_memory *memory,
 		   struct ledger *ledger);
 /* Of the conflict, for people. */
 void plan_tag_message(const struct plan_view *view, const struct plan_tags *tags, char *ret,

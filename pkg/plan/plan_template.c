@@ -105,21 +105,30 @@ bool plan_drop_tags(const struct plan_view *view, struct ledger *ledger)
 
 /* ---- the whole ---- */
 
-void plan_put_tags(const struct plan_view *view, const struct plan_memory *memory,
+/* One that is taken from another wakes nobody: two that take it by turns, while the watch is late,
+ * would not end. */
+bool plan_put_tags(const struct plan_view *view, const struct plan_memory *memory,
 		   struct ledger *ledger)
 {
 	const bool absent = view->secret.state == PLAN_SECRET_ABSENT;
 	const struct ledger_owner owner = plan_self(view);
+	bool replaced = false;
 	size_t i;
 
 	if (absent ? !ledger_changed(ledger) : !ledger_is_created(ledger))
-		return;
+		return false;
 	for (i = 0; i < count_tags(view); i++) {
 		const struct api_tag *tag = tag_at(view, i);
+		struct ledger_tag before;
 
-		if (judge(view, memory, ledger, i) == TAG_PUT)
-			ledger_put_tag(ledger, tag->annotation, tag->key, tag->value, &owner);
+		if (judge(view, memory, ledger, i) != TAG_PUT)
+			continue;
+		ledger_look_tag(ledger, tag->annotation, tag->key, &before);
+		replaced |= strcmp(before.owner, owner.uid) == 0 &&
+			    !is_same(before.value, tag->value) && !is_same(before.put, tag->value);
+		ledger_put_tag(ledger, tag->annotation, tag->key, tag->value, &owner);
 	}
+	return replaced;
 }
 
 void plan_assess_tags(const struct plan_view *view, const struct plan_memory *memory,
