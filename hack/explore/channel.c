@@ -207,6 +207,7 @@ static void end_edit(struct run *run, size_t p, size_t s, const struct fold_args
 	seat->queued = 1;
 }
 
+/* The reading that the write brought is young enough for them. */
 static void wake_templates(struct run *run, size_t p)
 {
 	size_t s;
@@ -215,7 +216,7 @@ static void wake_templates(struct run *run, size_t p)
 		const struct api_registration *object = seat_object(run, p, s);
 
 		if (object && object->spec.template)
-			seat_touch(&run->w.processes[p], s);
+			run->w.processes[p].seats[s].queued = 1;
 	}
 }
 

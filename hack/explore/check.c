@@ -16,6 +16,7 @@
  *	- a POST has a claim of its own that was in the Secret, is in its time, and is a leader's;
  *	- accounts made <= 1 + outcomes counted in our document, per domain;
  *	- an account in hand is let go only when stored, counted, or its object is gone;
+ *	- labels and annotations: check_template.c;
  *	- status names a CNAME only when its account was in the Secret, and is never put back.
  */
 
@@ -218,6 +219,7 @@ void check_commit(struct run *run, size_t process, uint32_t before, uint32_t aft
 		broken(run, "what others keep in the Secret has changed");
 	for (i = 0; i < DOMAINS; i++)
 		check_domain(run, process, i, was, is);
+	check_tags(run, was, is);
 }
 
 static uint32_t count_uncertain(struct run *run, uint32_t id)
@@ -283,6 +285,7 @@ static void check_changes(struct run *run, size_t process, uint32_t after)
 	const struct secret_thing *is = store_get_secret(run->store, after);
 	uint32_t i;
 
+	check_tag_owners(run, process, was, is);
 	for (i = 0; i < DOMAINS; i++) {
 		check_change(run, process, i, was, is);
 		check_suspended(run, process, was->domains[i].owner, is->domains[i].owner);

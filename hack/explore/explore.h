@@ -21,9 +21,10 @@
  * A pass of the queue and the local half of a request are not steps of their own: a process runs
  * until it waits for somebody. Serving a request and the arrival of its answer are two steps.
  *
- * Checked on each step: see check.c. Checked from *each* state that is reached, not from a sample:
- * if faults stop here, does it come to the desired state, and stay without a write (settle.c)? What
- * such a way meets is remembered, so that the next one stops where it joins.
+ * Checked on each step: see check.c and check_template.c. Checked from *each* state that is
+ * reached, not from a sample: if faults stop here, does it come to the desired state, and stay
+ * without a write (settle.c)? What such a way meets is remembered, so that the next one stops where
+ * it joins.
  */
 
 #include <stdbool.h>
@@ -186,18 +187,19 @@ struct world {
 	struct request late; /* given up by its sender, still on its way */
 	struct process processes[PROCESSES];
 	struct post posts[POSTS];
-	uint32_t accounts;		   /* made so far */
-	uint32_t at_two;		   /* bits: made at the second host */
-	uint32_t durable;		   /* bits: was in the Secret */
-	uint32_t made[DOMAINS];		   /* for the account rule */
-	uint32_t made_for[DOMAINS];	   /* bits: accounts */
-	uint32_t reset;			   /* somebody else wrote our document */
-	uint32_t rotations;		   /* asked for so far */
-	uint32_t probes;		   /* the same of the annotation probe */
-	uint32_t rejected;		   /* bits: accounts that a server did not take once */
-	uint32_t clock_s;		   /* of the wall: a day passes, or a loss is another one */
-	uint32_t lost_uid;		   /* object 0 when an entry was removed that day */
-	uint32_t excused[DOMAINS];	   /* by users who rotate, or took something away */
+	uint32_t accounts;	    /* made so far */
+	uint32_t at_two;	    /* bits: made at the second host */
+	uint32_t durable;	    /* bits: was in the Secret */
+	uint32_t made[DOMAINS];	    /* for the account rule */
+	uint32_t made_for[DOMAINS]; /* bits: accounts */
+	uint32_t reset;		    /* somebody else wrote our document */
+	uint32_t rotations;	    /* asked for so far */
+	uint32_t probes;	    /* the same of the annotation probe */
+	uint32_t rejected;	    /* bits: accounts that a server did not take once */
+	uint32_t clock_s;	    /* of the wall: a day passes, or a loss is another one */
+	uint32_t retained;	    /* bits: uids of objects that nothing held under Delete */
+	uint32_t lost_uid;	    /* object 0 when an entry was removed that day */
+	uint32_t excused[DOMAINS];  /* by users who rotate, or took something away */
 	uint32_t claimed, posted, refused; /* bits: nonces */
 	uint32_t learned;		   /* those whose account came to its process */
 	int32_t claim_ms[NONCES];	   /* since it was first in the Secret */
@@ -235,7 +237,10 @@ enum act {
 	ACT_SAME_SERVER,  /* the Secret's annotation, for specs at one.test and two.test */
 	ACT_OTHER_SERVER, /* for another one */
 	ACT_HOST_ONE,	  /* the Secret's annotation that says whose the accounts are */
-	ACT_LOGIN,	  /* what spec.registrationAuth refers to is there */
+	ACT_LABEL,	  /* the Secret's label team, which templates name */
+	ACT_LABEL_OTHER,  /* as object 1 wants it */
+	ACT_NO_LABEL,
+	ACT_LOGIN, /* what spec.registrationAuth refers to is there */
 	ACT_LOGIN_ELSEWHERE,
 	ACT_NO_LOGIN,
 	ACT_CA, /* the same of spec.caBundleRef */
@@ -293,6 +298,8 @@ void world_set_object(struct run *run, size_t name, json_t *json); /* NULL: gone
 void world_set_secret(struct run *run, uint32_t id);
 /* The Secret that a write makes of one. */
 uint32_t world_merge(struct run *run, uint32_t id, uint32_t body);
+/* The object that lives with this uid; NULL: none. */
+const struct object_thing *world_by_uid(const struct run *run, uint32_t uid);
 uint32_t world_register(struct run *run, const struct post *post);
 const struct domain_facts *world_facts(const struct run *run, uint32_t domain);
 uint32_t domain_number(const char *domain); /* DOMAINS: none of ours */
@@ -323,6 +330,14 @@ bool asks_for_rotation(const struct api_registration *object);
 bool asks_for_probe(const struct api_registration *object);
 /* Accounts in hand that a fold has let go. */
 void check_hand(struct run *run, const struct seat *seat, uint32_t lost, bool discarded);
+
+/* ---- check_template.c: labels and annotations of the Secret ---- */
+
+void check_tags(struct run *run, const struct secret_thing *was, const struct secret_thing *is);
+/* A write is about to be sent that makes is of was. */
+void check_tag_owners(struct run *run, size_t process, const struct secret_thing *was,
+		      const struct secret_thing *is);
+void check_tags_at_rest(struct run *run);
 
 /* ---- goal.c: what must be so at the end ---- */
 

@@ -9,16 +9,9 @@
 
 static bool owner_lists(const struct run *run, uint32_t uid, const char *domain)
 {
-	size_t n;
+	const struct object_thing *thing = world_by_uid(run, uid);
 
-	for (n = 0; n < NAMES; n++) {
-		uint32_t id = run->w.live[n].id;
-		const struct object_thing *thing = id ? store_get_object(run->store, id) : NULL;
-
-		if (thing && thing->uid == uid)
-			return api_domain_index(&thing->object->spec, domain) >= 0;
-	}
-	return false;
+	return thing && api_domain_index(&thing->object->spec, domain) >= 0;
 }
 
 /* Whether a reason that only a person can heal is so for the domain. */
@@ -162,4 +155,5 @@ void check_goal(struct run *run)
 	for (n = 0; n < NAMES; n++)
 		if (run->w.live[n].id)
 			check_object(run, store_get_object(run->store, run->w.live[n].id));
+	check_tags_at_rest(run);
 }

@@ -16,6 +16,11 @@
 	"{'host':'https://one.test','accountSecretRef':{'name':'s','key':'" KEY                    \
 	"'},'domains':[" domains "],'accountPolicy':'PerDomain','deletionPolicy':'Delete'}"
 
+#define TEMPLATED(domain, deletion, template)                                                      \
+	"{'host':'https://one.test','accountSecretRef':{'name':'s','key':'" KEY                    \
+	"'},'domains':['" domain "'],'accountPolicy':'PerDomain','deletionPolicy':'" deletion      \
+	"','secretTemplate':" template "}"
+
 #define REFERRING(domains)                                                                         \
 	"{'host':'https://one.test','accountSecretRef':{'name':'s','key':'" KEY                    \
 	"'},'domains':[" domains "],'accountPolicy':'PerDomain',"                                  \
@@ -55,6 +60,14 @@
 	"'" KEY "':{'a.test':" OF_A_SET ",'b.test':" OF_A_SET "},'" LEDGER_OWN_KEY                 \
 	"':{'version':1,'created':true,'owners':{'uid-1':'object-0'},'keys':{'" KEY                \
 	"':{'a.test':" RECORD_OF_A_SET ",'b.test':" RECORD_OF_A_SET "}}}"
+
+/* Of two objects, each with one of them; template: what our document says of labels. */
+#define RECORD_OF(uid) "{'owner':'" uid "','host':'https://one.test','origin':'registered'}"
+#define REGISTERED_TWO(template)                                                                   \
+	"'" KEY "':{'a.test':" OF_A_SET ",'b.test':" OF_A_SET "},'" LEDGER_OWN_KEY                 \
+	"':{'version':1,'created':true,'owners':{'uid-1':'object-0','uid-2':'object-1'},'keys':{"  \
+	"'" KEY                                                                                    \
+	"':{'a.test':" RECORD_OF("uid-1") ",'b.test':" RECORD_OF("uid-2") "}}" template "}"
 
 /* Made by hand, and it says where. */
 #define HAND_MADE_AT_ONE "'" KEY "':{'a.test':" OF_A_SET "}"
@@ -123,6 +136,39 @@ const struct scenario scenarios[] = {
 		.slots = 4,
 		.left = {0, 0, 1, 1, 0, 0, 1},
 		.acts = {ACT_OTHER_SPEC},
+	},
+	{
+		.name = "template",
+		.what = "two objects want a label of one Secret differently, and a person edits it",
+		.specs = {TEMPLATED("a.test", "Delete", "{'labels':{'team':'a'}}"),
+			  TEMPLATED("a.test", "Delete", "{'labels':{'team':'c'}}"),
+			  TEMPLATED("b.test", "Retain", "{'labels':{'team':'b'}}"),
+			  TEMPLATED("b.test", "Retain", "{}")},
+		.secret = OPAQUE(REGISTERED_TWO("")),
+		.both = true,
+		.slots = 4,
+		.left = {0, 1, 0, 2, 0, 0, 2},
+		.acts = {ACT_DELETE_OBJECT, ACT_OTHER_SPEC, ACT_SECOND_SPEC, ACT_RECREATE_OBJECT,
+			 ACT_LABEL, ACT_LABEL_OTHER, ACT_NO_LABEL},
+	},
+	{
+		.name = "template-alike",
+		.what = "two objects, one label alike and one annotation not, which the first has",
+		.specs = {TEMPLATED("a.test", "Delete",
+				    "{'labels':{'team':'b'},'annotations':{'note':'n'}}"),
+			  TEMPLATED("a.test", "Delete", "{'annotations':{'note':'m'}}"),
+			  TEMPLATED("b.test", "Retain",
+				    "{'labels':{'team':'b'},'annotations':{'note':'m'}}"),
+			  TEMPLATED("b.test", "Delete", "{'labels':{'team':'d'}}")},
+		.secret = "{'type':'Opaque','metadata':{'labels':{'team':'b'},"
+			  "'annotations':{'note':'n'}},'data':{" REGISTERED_TWO(
+				  ",'template':{'labels':{'team':{'owner':'uid-1','value':'b'}},"
+				  "'annotations':{'note':{'owner':'uid-1','value':'n'}}}") "}}",
+		.both = true,
+		.slots = 4,
+		.left = {0, 0, 0, 2, 0, 0, 2},
+		.acts = {ACT_DELETE_OBJECT, ACT_OTHER_SPEC, ACT_FIRST_SPEC, ACT_SECOND_SPEC,
+			 ACT_DELETE_OTHER, ACT_MAKE_OTHER},
 	},
 	{
 		.name = "two-processes",

@@ -175,7 +175,23 @@ static void strip_own(json_t *own)
 	}
 }
 
-/* The Secret without the entries and records of our domains. */
+const struct tag_name tag_names[TAGS] = {{false, "team"}, {true, "note"}};
+
+/* What is ours of those, and what is not: check_template.c. */
+static void strip_tags(json_t *metadata)
+{
+	static const char *const kinds[] = {"labels", "annotations"};
+	size_t i;
+
+	for (i = 0; i < TAGS; i++)
+		(void)json_object_del(json_object_get(metadata, kinds[tag_names[i].annotation]),
+				      tag_names[i].key);
+	for (i = 0; i < ARRAY_LEN(kinds); i++)
+		if (json_object_size(json_object_get(metadata, kinds[i])) == 0)
+			(void)json_object_del(metadata, kinds[i]);
+}
+
+/* The Secret without the entries and records of our domains, and those tags. */
 static uint32_t foreign_text(struct store *store, const struct secret_thing *thing)
 {
 	CLEANUP(jv_freep)
@@ -195,8 +211,21 @@ static uint32_t foreign_text(struct store *store, const struct secret_thing *thi
 	if (!own)
 		own = json_object();
 	strip_own(own);
+	strip_tags(jv_object(rest, "metadata"));
 	jv_set(data, LEDGER_OWN_KEY, own);
 	return store_text(store, rest);
+}
+
+static void look_at_tags(struct secret_thing *thing)
+{
+	size_t i;
+
+	for (i = 0; i < TAGS; i++) {
+		thing->tags[i] = (struct ledger_tag){.owner = "", .owner_name = ""};
+		if (thing->readable)
+			ledger_look_tag(thing->snapshot.ledger, tag_names[i].annotation,
+					tag_names[i].key, &thing->tags[i]);
+	}
 }
 
 static void look_at_secret(struct store *store, struct secret_thing *thing)
@@ -207,6 +236,7 @@ static void look_at_secret(struct store *store, struct secret_thing *thing)
 
 	thing->readable =
 		thing->snapshot.ledger && !ledger_use(thing->snapshot.ledger, KEY, &ignored);
+	look_at_tags(thing);
 	accounts = document(thing, KEY);
 	for (i = 0; i < DOMAINS; i++) {
 		json_t *entry = json_object_get(accounts, domain_names[i]);

@@ -55,12 +55,23 @@ struct domain_facts {
 	bool complete;
 };
 
+/* Labels and annotations that the scenarios' templates name. */
+#define TAGS 2
+
+struct tag_name {
+	bool annotation;
+	const char *key;
+};
+
+extern const struct tag_name tag_names[TAGS];
+
 struct secret_thing {
 	json_t *json;
 	struct snapshot snapshot; /* resourceVersion ANY_RV */
 	struct domain_facts domains[DOMAINS];
-	uint32_t foreign;  /* all that is not ours, as a text */
-	uint32_t accounts; /* bits: the entries' accounts, and those that wait */
+	struct ledger_tag tags[TAGS]; /* of the snapshot's ledger */
+	uint32_t foreign;	      /* all that is not ours, as a text */
+	uint32_t accounts;	      /* bits: the entries' accounts, and those that wait */
 	bool readable;
 };
 

@@ -315,6 +315,32 @@ static bool can_say_host(const struct run *run, int ignored)
 	return can_edit(run, 0) && !live(run)->snapshot.host;
 }
 
+/* To the value of arg. */
+static const char *const labels[] = {NULL, "x", "b"};
+
+static void label(struct run *run, int which)
+{
+	json_t *secret = contents(run);
+	json_t *metadata = jv_ensure_object(secret, "metadata");
+	json_t *set_now = jv_ensure_object(metadata, "labels");
+
+	if (labels[which])
+		jv_set_str(set_now, tag_names[0].key, labels[which]);
+	else
+		(void)json_object_del(set_now, tag_names[0].key);
+	if (json_object_size(set_now) == 0)
+		(void)json_object_del(metadata, "labels");
+	set(run, secret);
+}
+
+static bool can_label(const struct run *run, int which)
+{
+	const char *now = live(run)->tags[0].value;
+
+	return can_edit(run, 0) &&
+	       (now && labels[which] ? strcmp(now, labels[which]) != 0 : now != labels[which]);
+}
+
 /* ---- what the spec refers to ---- */
 
 /* To the state of arg. */
@@ -364,6 +390,9 @@ const struct user_row secret_acts[ACTS] = {
 			      say_same_server, 1},
 	[ACT_HOST_ONE] = {"says on the Secret that its accounts are of one.test", can_say_host,
 			  say_host, 0},
+	[ACT_LABEL] = {"labels the Secret team=x", can_label, label, 1},
+	[ACT_LABEL_OTHER] = {"labels the Secret team=b", can_label, label, 2},
+	[ACT_NO_LABEL] = {"takes the label team from the Secret", can_label, label, 0},
 	[ACT_LOGIN] = {"makes the login for one.test", can_change_login, change_login,
 		       REFERRED_GOOD},
 	[ACT_LOGIN_ELSEWHERE] = {"binds the login to two.test", can_change_login, change_login,

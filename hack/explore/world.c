@@ -78,7 +78,24 @@ void world_set_secret(struct run *run, uint32_t id)
 	w->durable |= store_get_secret(run->store, id)->accounts;
 }
 
-/* RFC 7386, as far as bodies of ours go: data is merged key by key. */
+/* An object without members is none to the API server. */
+static void merge_tags(json_t *metadata, const char *kind, json_t *changes)
+{
+	json_t *tags = jv_ensure_object(metadata, kind);
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(changes, key, value) {
+		if (json_is_null(value))
+			(void)json_object_del(tags, key);
+		else
+			jv_set(tags, key, json_incref(value));
+	}
+	if (json_object_size(tags) == 0)
+		(void)json_object_del(metadata, kind);
+}
+
+/* RFC 7386, as far as bodies of ours go: data, labels and annotations are merged key by key. */
 uint32_t world_merge(struct run *run, uint32_t id, uint32_t body)
 {
 	const uint32_t key[] = {1000, id, body};
@@ -98,6 +115,10 @@ uint32_t world_merge(struct run *run, uint32_t id, uint32_t body)
 	json = json_deep_copy(store_get_secret(run->store, id)->json);
 	json_object_foreach(jv_object(patch, "data"), name, value)
 		jv_set(jv_ensure_object(json, "data"), name, json_incref(value));
+	merge_tags(jv_ensure_object(json, "metadata"), "labels",
+		   jv_object(patch, "metadata.labels"));
+	merge_tags(jv_ensure_object(json, "metadata"), "annotations",
+		   jv_object(patch, "metadata.annotations"));
 	*result = store_secret(run->store, json);
 	return *result;
 }
@@ -128,10 +149,36 @@ static enum answer write_secret(struct run *run, const struct request *request, 
 
 /* ---- objects ---- */
 
+const struct object_thing *world_by_uid(const struct run *run, uint32_t uid)
+{
+	size_t n;
+
+	for (n = 0; n < NAMES; n++) {
+		uint32_t id = run->w.live[n].id;
+		const struct object_thing *thing = id ? store_get_object(run->store, id) : NULL;
+
+		if (thing && thing->uid == uid)
+			return thing;
+	}
+	return NULL;
+}
+
+static void note_retained(struct run *run, size_t name, const json_t *next)
+{
+	uint32_t id = run->w.live[name].id;
+	const struct object_thing *thing = id ? store_get_object(run->store, id) : NULL;
+
+	if (thing &&
+	    !(thing->object->spec.deletion == API_DELETE && api_has_finalizer(thing->object)) &&
+	    number_in(jv_str(next, "metadata.uid"), 10) != thing->uid)
+		run->w.retained |= UINT32_C(1) << thing->uid;
+}
+
 void world_set_object(struct run *run, size_t name, json_t *json)
 {
 	struct version *live = &run->w.live[name];
 
+	note_retained(run, name, json);
 	run->w.older[name] = *live;
 	*live = (struct version){.id = json ? store_object(run->store, json) : 0,
 				 .rv = live->rv + 1};
