@@ -1,29 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "resolve/resolve.h"
 
-#include <ares.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
+#include "aresloop/aresloop.h"
 #include "base/mem.h"
 
 #define DEFAULT_TIMEOUT_MS 2000
 #define DEFAULT_TRIES	   3
 
-/* A socket of c-ares that the loop watches. */
-struct watch {
-	struct watch *prev, *next;
-	struct event *event;
-	ares_socket_t fd;
-};
-
 struct resolve {
 	struct event_base *base;
-	ares_channel channel;
-	struct event *timer; /* when c-ares wants to try again or to give up */
-	struct watch *watches;
+	struct aresloop *loop;
 	struct resolve_call *calls;
 };
 
@@ -38,84 +29,19 @@ struct resolve_call {
 	void *ctx;
 };
 
-/* ---- c-ares on the loop ---- */
-
-static void arm(struct resolve *resolve)
-{
-	struct timeval room;
-	struct timeval *wait = ares_timeout(resolve->channel, NULL, &room);
-
-	if (wait)
-		(void)evtimer_add(resolve->timer, wait);
-	else
-		(void)evtimer_del(resolve->timer);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *ctx)
-{
-	struct resolve *resolve = ctx;
-
-	(void)fd;
-	(void)what;
-	ares_process_fd(resolve->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-	arm(resolve);
-}
-
-static void on_socket(evutil_socket_t fd, short what, void *ctx)
-{
-	struct resolve *resolve = ctx;
-
-	ares_process_fd(resolve->channel, what & EV_READ ? fd : ARES_SOCKET_BAD,
-			what & EV_WRITE ? fd : ARES_SOCKET_BAD);
-	arm(resolve);
-}
-
-static void unwatch(struct resolve *resolve, ares_socket_t fd)
-{
-	struct watch *watch;
-
-	DL_SEARCH_SCALAR(resolve->watches, watch, fd, fd);
-	if (!watch)
-		return;
-	DL_DELETE(resolve->watches, watch);
-	event_free(watch->event);
-	free(watch);
-}
-
-static void want_socket(void *ctx, ares_socket_t fd, int readable, int writable)
-{
-	struct resolve *resolve = ctx;
-	struct watch *watch;
-	short what = EV_PERSIST;
-
-	unwatch(resolve, fd);
-	if (readable)
-		what |= EV_READ;
-	if (writable)
-		what |= EV_WRITE;
-	if (what == EV_PERSIST)
-		return; /* it is being closed */
-	watch = mem_zalloc(sizeof(*watch));
-	watch->fd = fd;
-	watch->event = event_new(resolve->base, fd, what, on_socket, resolve);
-	(void)event_add(watch->event, NULL);
-	DL_APPEND(resolve->watches, watch);
-}
-
 static int open_channel(struct resolve *resolve, const struct resolve_options *options)
 {
 	struct ares_options set = {
 		.timeout = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS,
 		.tries = options->tries ? options->tries : DEFAULT_TRIES,
-		.sock_state_cb = want_socket,
-		.sock_state_cb_data = resolve,
 	};
-	int status =
-		ares_init_options(&resolve->channel, &set,
-				  ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
+	int status;
 
-	if (status == ARES_SUCCESS && options->servers)
-		status = ares_set_servers_ports_csv(resolve->channel, options->servers);
+	resolve->loop =
+		aresloop_new(resolve->base, &set, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES, &status);
+	if (resolve->loop && options->servers)
+		status = ares_set_servers_ports_csv(aresloop_channel(resolve->loop),
+						    options->servers);
 	return status;
 }
 
@@ -126,7 +52,6 @@ struct resolve *resolve_new(struct event_base *base, const struct resolve_option
 	int status;
 
 	resolve->base = base;
-	resolve->timer = evtimer_new(base, on_timer, resolve);
 	status = open_channel(resolve, options);
 	if (status == ARES_SUCCESS)
 		return resolve;
@@ -242,8 +167,8 @@ struct resolve_call *resolve_start(struct resolve *resolve, const char *host,
 		return call;
 	}
 	call->in_ares = true;
-	ares_getaddrinfo(resolve->channel, host, NULL, &both, on_answer, call);
-	arm(resolve);
+	ares_getaddrinfo(aresloop_channel(resolve->loop), host, NULL, &both, on_answer, call);
+	aresloop_arm(resolve->loop);
 	return call;
 }
 
@@ -262,10 +187,8 @@ void resolve_free(struct resolve *resolve)
 
 	if (!resolve)
 		return;
-	if (resolve->channel)
-		ares_destroy(resolve->channel); /* gives every call back, closes every socket */
+	aresloop_free(resolve->loop); /* gives every call back */
 	DL_FOREACH_SAFE(resolve->calls, call, next)
 		call_free(call);
-	event_free(resolve->timer);
 	free(resolve);
 }
