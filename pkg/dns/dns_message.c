@@ -97,14 +97,19 @@ static bool cursor_find(struct cursor *cursor, ns_type type, const char *name)
 	return false;
 }
 
-/* The data of the record, if it is a name; "" if it is one that nobody could have meant. */
+/* The data of the record, if it is a name. */
+static bool expand(const ns_msg *msg, const ns_rr *rr, char ret_text[NS_MAXDNAME])
+{
+	return dn_expand(ns_msg_base(*msg), ns_msg_end(*msg), ns_rr_rdata(*rr), ret_text,
+			 NS_MAXDNAME) == ns_rr_rdlen(*rr);
+}
+
+/* As expand(); "" if it is a name that nobody could have meant. */
 static bool cursor_name(const struct cursor *cursor, char ret_name[DNSNAME_LEN])
 {
 	char text[NS_MAXDNAME];
-	int len = dn_expand(ns_msg_base(cursor->msg), ns_msg_end(cursor->msg),
-			    ns_rr_rdata(cursor->rr), text, sizeof(text));
 
-	if (len != ns_rr_rdlen(cursor->rr))
+	if (!expand(&cursor->msg, &cursor->rr, text))
 		return false;
 	if (!keep_name(ret_name, text))
 		ret_name[0] = '\0';
@@ -201,10 +206,12 @@ static bool is_sound(const ns_msg *msg)
 {
 	ns_msg cursor = *msg;
 	ns_rr rr;
+	char target[NS_MAXDNAME];
 
 	for (ns_sect section = ns_s_an; section < ns_s_max; section++)
 		for (int i = 0; i < ns_msg_count(*msg, section); i++)
-			if (ns_parserr(&cursor, section, i, &rr))
+			if (ns_parserr(&cursor, section, i, &rr) ||
+			    (ns_rr_type(rr) == ns_t_cname && !expand(msg, &rr, target)))
 				return false;
 	return ns_msg_getflag(*msg, ns_f_qr) && ns_msg_getflag(*msg, ns_f_opcode) == ns_o_query;
 }

@@ -91,6 +91,9 @@ static void test_failures(void **state)
 		{CNAME_MALFORMED, {{OWNER, .answer = {{OWNER, ns_t_cname, 1, ACCOUNT}}, .cut = 1}}},
 		{CNAME_MALFORMED,
 		 {{OWNER, .answer = {{OWNER, ns_t_cname, 1, ACCOUNT}}, .spoil = 7}}},
+		/* The target's first byte: a pointer to nowhere. */
+		{CNAME_MALFORMED,
+		 {{OWNER, .answer = {{OWNER, ns_t_cname, 1, ACCOUNT}}, .spoil = 86}}},
 		{CNAME_MALFORMED, {{OWNER, .truncated = true, .pad = DNS_MAX_ANSWER + 1}}},
 		/* A referral, a denial by another zone, an answer to another question. */
 		{CNAME_LAME, {{OWNER, .authority = {{"test", ns_t_ns, 1, "ns.test"}}}}},
