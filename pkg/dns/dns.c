@@ -99,6 +99,7 @@ void dns_run_ask_resolvers(struct dns_run *run, const char *name, ns_type type,
 {
 	struct dns *dns = run->call->dns;
 	struct dns_ask ask = {.type = type,
+			      .first = &run->resolver,
 			      .servers = dns->resolvers.len ? dns->resolvers
 							    : *dns_conf_servers(&dns->conf)};
 

@@ -52,6 +52,25 @@ static void test_past_the_cache(void **state)
 			     "2 norec CNAME " OWNER "\n");
 }
 
+/* The way there takes many questions; not each of them waits for a resolver that is dead. */
+static void test_dead_resolver_is_waited_for_once(void **state)
+{
+	static const struct line silent[] = {
+		{"example.test", .silent = true}, {"ns1.example.test", .silent = true}, {0}};
+	struct world *w = *state;
+
+	w->options.resolvers = "127.0.0.3,127.0.0.1";
+	w->options.timeout_ms = 500;
+	w->options.deadline_ms = 1900;
+	w->peers[1].table = found;
+	w->peers[2].table = silent;
+	ask_with(w, resolver);
+	assert_answer(w, CNAME_FOUND, CNAME_NO_REASON);
+	assert_asked(w,
+		     "3 CNAME example.test\n" WALK "1 A ns1.example.test\n1 AAAA ns1.example.test\n"
+		     "2 norec CNAME " OWNER "\n");
+}
+
 static void test_denials_bind_nobody(void **state)
 {
 	static const struct line denied[] = {
@@ -228,6 +247,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		CASE(test_past_the_cache),
+		CASE(test_dead_resolver_is_waited_for_once),
 		CASE(test_denials_bind_nobody),
 		CASE(test_only_who_holds_the_zone_counts),
 		CASE(test_addresses_are_judged),

@@ -18,8 +18,7 @@
 struct dns_exchange {
 	struct event_base *base;
 	struct dns_ask ask;
-	unsigned int round;
-	size_t server;	       /* of ask's, the one that is tried */
+	size_t tries;	       /* that are over */
 	struct aresloop *loop; /* of the try under way */
 	struct event *turn;    /* a try is over: goes on from the loop, out of c-ares' hands */
 	enum cname_reason reason;
@@ -61,6 +60,13 @@ static void on_answer(void *ctx, int status, int timeouts, unsigned char *data, 
 	end_try(exchange, status == ARES_SUCCESS ? CNAME_NO_REASON : status_reason(status));
 }
 
+static size_t server_index(const struct dns_exchange *exchange)
+{
+	const struct dns_ask *ask = &exchange->ask;
+
+	return (*ask->first + exchange->tries) % ask->servers.len;
+}
+
 static int open_channel(struct dns_exchange *exchange, bool edns)
 {
 	static char lookups[] = "b";
@@ -76,7 +82,7 @@ static int open_channel(struct dns_exchange *exchange, bool edns)
 		.lookups = lookups,
 	};
 	struct ares_addr_port_node node =
-		dns_server_node(&ask->servers.list[exchange->server], ask->port);
+		dns_server_node(&ask->servers.list[server_index(exchange)], ask->port);
 	int status;
 
 	exchange->loop =
@@ -93,7 +99,7 @@ static int open_channel(struct dns_exchange *exchange, bool edns)
 static void try_server(struct dns_exchange *exchange)
 {
 	const struct dns_ask *ask = &exchange->ask;
-	bool edns = exchange->round == 0;
+	bool edns = exchange->tries < ask->servers.len;
 	unsigned char *query = NULL;
 	int len;
 	uint16_t id;
@@ -131,15 +137,12 @@ static void on_turn(evutil_socket_t fd, short what, void *ctx)
 						    ask->authoritative, ask->name);
 	if (exchange->data && exchange->reason == CNAME_NO_REASON) {
 		aresloop_free(TAKE(exchange->loop));
+		*ask->first = server_index(exchange);
 		exchange->on_done(exchange->ctx, CNAME_NO_REASON, &msg);
 		return;
 	}
 	clear(exchange);
-	if (++exchange->server >= ask->servers.len) {
-		exchange->server = 0;
-		exchange->round++;
-	}
-	if (exchange->round < ROUNDS)
+	if (++exchange->tries < ROUNDS * ask->servers.len)
 		try_server(exchange);
 	else
 		exchange->on_done(exchange->ctx, exchange->reason, NULL);
@@ -163,8 +166,7 @@ void dns_exchange_start(struct dns_exchange *exchange, const struct dns_ask *ask
 
 	clear(exchange);
 	exchange->ask = *ask;
-	exchange->server = 0;
-	exchange->round = is_over ? ROUNDS : 0;
+	exchange->tries = is_over ? ROUNDS * ask->servers.len : 0;
 	exchange->reason = CNAME_NO_REASON;
 	if (is_over)
 		end_try(exchange, CNAME_NO_SERVERS);

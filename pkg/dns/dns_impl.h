@@ -70,6 +70,7 @@ const struct dns_servers *dns_conf_servers(struct dns_conf *conf);
 
 struct dns_ask {
 	struct dns_servers servers;
+	size_t *first; /* the server to begin with; set to the one that answers */
 	char name[DNSNAME_LEN];
 	ns_type type;
 	bool authoritative;
@@ -125,6 +126,7 @@ struct dns_walk {
 	size_t asked; /* A and AAAA of each name */
 	bool is_refused;
 	struct dns_servers servers;
+	size_t first;
 };
 
 /* A call: waits in line with no more than this. */
@@ -150,6 +152,7 @@ struct dns_run {
 	struct dns_exchange *exchange;
 	struct event *deadline;
 	dns_next_fn *on_answer;
+	size_t resolver;	/* that answered last */
 	struct dns_chain chain; /* a zone's name is its at */
 	struct dns_walk walk;
 	struct dns_answer answer;
@@ -158,7 +161,7 @@ struct dns_run {
 /* One of these is the last thing that a step does; a begin asks, since an end has to come from the
  * loop. */
 void dns_run_ask(struct dns_run *run, struct dns_ask *ask, const char *name,
-		 dns_next_fn *on_answer); /* ask: type, servers and authoritative */
+		 dns_next_fn *on_answer); /* ask: type, servers, first, authoritative */
 void dns_run_ask_resolvers(struct dns_run *run, const char *name, ns_type type,
 			   dns_next_fn *on_answer);
 void dns_run_end(struct dns_run *run, enum cname_verdict verdict, enum cname_reason reason);

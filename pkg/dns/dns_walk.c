@@ -17,19 +17,14 @@ static void ask_address(struct dns_run *run);
 /* Does not start with the same server each time, so that one which lags behind is noticed. */
 static void ask_servers(struct dns_run *run)
 {
-	struct dns_servers *servers = &run->walk.servers;
-	size_t other;
-	struct dns_server first;
+	struct dns_walk *walk = &run->walk;
 
-	if (servers->len == 0) {
+	if (walk->servers.len == 0) {
 		dns_run_end(run, CNAME_UNKNOWN,
-			    run->walk.is_refused ? CNAME_ADDRESS_REFUSED : CNAME_NO_SERVERS);
+			    walk->is_refused ? CNAME_ADDRESS_REFUSED : CNAME_NO_SERVERS);
 		return;
 	}
-	other = rnd_u64() % servers->len;
-	first = servers->list[other];
-	servers->list[other] = servers->list[0];
-	servers->list[0] = first;
+	walk->first = rnd_u64() % walk->servers.len;
 	dns_check_ask_walked(run);
 }
 
