@@ -45,6 +45,7 @@ void cname_schedule_begin(struct cname_schedule *schedule, enum cname_verdict kn
 
 void cname_schedule_hurry(struct cname_schedule *schedule, int64_t now_ms)
 {
+	schedule->asked = true;
 	schedule->tries = 0;
 	schedule->next_ms = now_ms;
 }
@@ -84,7 +85,7 @@ static bool fold_failure(struct cname_schedule *schedule, int64_t now_ms)
 	if (schedule->failures++ == 0)
 		schedule->failing_since_ms = now_ms;
 	if (schedule->verdict == CNAME_UNKNOWN)
-		return schedule->failures == 1;
+		return schedule->failures == 1 || schedule->asked;
 	return schedule->failures >= CNAME_FAILURES &&
 	       now_ms - schedule->failing_since_ms >= CNAME_FAILING_MS;
 }
@@ -96,7 +97,7 @@ static bool fold_verdict(struct cname_schedule *schedule, enum cname_verdict ver
 	schedule->failures = 0;
 	schedule->doubt = CNAME_UNKNOWN;
 	if (verdict == schedule->verdict)
-		return false;
+		return schedule->asked;
 	if (schedule->verdict != CNAME_FOUND || verdict == doubt)
 		return true;
 	schedule->doubt = verdict;
@@ -110,7 +111,9 @@ bool cname_schedule_fold(struct cname_schedule *schedule, enum cname_verdict ver
 						: fold_verdict(schedule, verdict);
 
 	schedule->next_ms = now_ms + pause_ms(schedule, verdict, ttl_s, random);
-	if (is_news)
-		schedule->verdict = verdict;
-	return is_news;
+	if (!is_news)
+		return false;
+	schedule->verdict = verdict;
+	schedule->asked = false;
+	return true;
 }

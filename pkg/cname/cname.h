@@ -64,6 +64,7 @@ const char *cname_reason_text(enum cname_reason reason) RETURNS_NONNULL;
 struct cname_schedule {
 	enum cname_verdict verdict; /* as it is told */
 	enum cname_verdict doubt;   /* of an answer that would end Found, until it comes twice */
+	bool asked;		    /* somebody did, and nothing was told since */
 	unsigned int tries;	    /* answers in a row that were not Found */
 	unsigned int failures;	    /* answers in a row that were Unknown */
 	int64_t failing_since_ms;
@@ -76,7 +77,8 @@ void cname_schedule_begin(struct cname_schedule *schedule, enum cname_verdict kn
 /* True when what the answer says replaces what was told: verdict, reason and observed. */
 bool cname_schedule_fold(struct cname_schedule *schedule, enum cname_verdict verdict,
 			 uint32_t ttl_s, int64_t now_ms, uint64_t random);
-/* Somebody asks for it, or the record was changed: at once, and fast again from there. */
+/* Somebody asks for it, or the record was changed: at once, and fast again from there. What is seen
+ * then is told though the verdict stays, since reason and observed may be others. */
 void cname_schedule_hurry(struct cname_schedule *schedule, int64_t now_ms);
 
 #endif

@@ -87,8 +87,33 @@ static void test_hurry(void **state)
 		(void)cname_schedule_fold(&s, CNAME_MISSING, 0, NOW, 0);
 	cname_schedule_hurry(&s, NOW + 7);
 	assert_int_equal(s.next_ms, NOW + 7);
-	assert_false(cname_schedule_fold(&s, CNAME_MISSING, 0, NOW + 8, 0));
+	assert_true(cname_schedule_fold(&s, CNAME_MISSING, 0, NOW + 8, 0));
 	assert_int_equal(s.next_ms, NOW + 8 + CNAME_FAST_MS);
+}
+
+/* A wrong record was changed to another wrong one, and somebody asks what is seen now. */
+static void test_who_asks_is_told(void **state)
+{
+	struct cname_schedule s = known(CNAME_MISMATCH);
+
+	(void)state;
+	assert_false(cname_schedule_fold(&s, CNAME_MISMATCH, 0, NOW, 0));
+	cname_schedule_hurry(&s, NOW);
+	assert_false(
+		cname_schedule_fold(&s, CNAME_UNKNOWN, 0, NOW, 0)); /* not that it is unknown */
+	assert_true(cname_schedule_fold(&s, CNAME_MISMATCH, 0, NOW, 0));
+	assert_false(cname_schedule_fold(&s, CNAME_MISMATCH, 0, NOW, 0));
+	/* Nobody knew, and why has changed. */
+	s = known(CNAME_UNKNOWN);
+	assert_true(cname_schedule_fold(&s, CNAME_UNKNOWN, 0, NOW, 0));
+	cname_schedule_hurry(&s, NOW);
+	assert_true(cname_schedule_fold(&s, CNAME_UNKNOWN, 0, NOW, 0));
+	assert_false(cname_schedule_fold(&s, CNAME_UNKNOWN, 0, NOW, 0));
+	/* Found still ends by two answers only. */
+	s = known(CNAME_FOUND);
+	cname_schedule_hurry(&s, NOW);
+	assert_false(cname_schedule_fold(&s, CNAME_MISSING, 0, NOW, 0));
+	assert_true(cname_schedule_fold(&s, CNAME_MISSING, 0, NOW, 0));
 }
 
 static void test_found_ends_by_the_same_answer_twice(void **state)
@@ -174,6 +199,7 @@ int main(void)
 		cmocka_unit_test(test_slow_with_jitter_once_found),
 		cmocka_unit_test(test_caches_are_waited_for),
 		cmocka_unit_test(test_hurry),
+		cmocka_unit_test(test_who_asks_is_told),
 		cmocka_unit_test(test_found_ends_by_the_same_answer_twice),
 		cmocka_unit_test(test_unknown_after_three_failures_over_ten_minutes),
 		cmocka_unit_test(test_first_failure_is_told),
