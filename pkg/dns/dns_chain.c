@@ -27,6 +27,18 @@ static bool end_denied(const struct dns_chain *chain, const ns_msg *msg, struct 
 	return end(answer, CNAME_MISSING, CNAME_NO_CNAME);
 }
 
+/* The CNAMEs so far lead to a name that has none. */
+static bool end_elsewhere(const struct dns_chain *chain, const ns_msg *msg,
+			  struct dns_answer *answer)
+{
+	char zone[DNSNAME_LEN];
+	uint32_t ttl_s;
+
+	if (dns_message_denial(msg, chain->at, zone, &ttl_s) && ttl_s < answer->ttl_s)
+		answer->ttl_s = ttl_s;
+	return end(answer, CNAME_MISMATCH, CNAME_ELSEWHERE);
+}
+
 /* Whatever the accounts of this server look like, or those of others. */
 static bool is_account(const struct dns_chain *chain, const char *name)
 {
@@ -62,6 +74,6 @@ bool dns_chain_follow(struct dns_chain *chain, const ns_msg *msg, struct dns_ans
 	if (chain->hops > hops)
 		return false;
 	if (hops > 0)
-		return end(answer, CNAME_MISMATCH, CNAME_ELSEWHERE);
+		return end_elsewhere(chain, msg, answer);
 	return end_denied(chain, msg, answer);
 }
