@@ -147,7 +147,6 @@ static struct dns_call *call_add(struct dns *dns, const struct dns_call *call)
 {
 	struct dns_call *added = mem_dup(call, sizeof(*call));
 
-	assert(*added->name && strcmp(added->name, ".") != 0);
 	added->dns = dns;
 	DL_APPEND(dns->calls, added);
 	serve_line(dns);
@@ -157,6 +156,7 @@ static struct dns_call *call_add(struct dns *dns, const struct dns_call *call)
 struct dns_call *dns_check(struct dns *dns, const struct dns_question *question,
 			   dns_done_fn *on_done, void *ctx)
 {
+	assert(*question->owner && strcmp(question->owner, ".") != 0);
 	return call_add(dns, &(struct dns_call){
 				     .begin = dns_check_begin,
 				     .name = mem_strdup(question->owner),

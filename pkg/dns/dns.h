@@ -68,7 +68,7 @@ struct dns *dns_new(struct event_base *base, const struct dns_options *options,
 void dns_free(struct dns *dns); /* cancels what runs; NULL is fine */
 
 struct dns_question {
-	const char *owner;    /* "_acme-challenge.example.com" */
+	const char *owner;    /* "_acme-challenge.example.com"; not the root */
 	const char *expected; /* "d420c923-....auth.example.com" */
 	bool authoritative;   /* ask the zone's own servers, without recursion */
 	bool tcp;	      /* only by TCP: a second answer that is harder to forge */
@@ -77,7 +77,8 @@ struct dns_question {
 /* Names are compared without case and trailing dot, and copied. */
 struct dns_call *dns_check(struct dns *dns, const struct dns_question *question,
 			   dns_done_fn *on_done, void *ctx) RETURNS_NONNULL;
-/* The domain of an acme-dns server ("auth.example.com"), through the resolvers. */
+/* The domain of an acme-dns server ("auth.example.com"), through the resolvers. As expected above
+ * it may be anything: it comes out of a Secret. */
 struct dns_call *dns_check_zone(struct dns *dns, const char *zone, dns_done_fn *on_done,
 				void *ctx) RETURNS_NONNULL;
 void dns_cancel(struct dns_call *call); /* on_done is not called any more; NULL is fine */

@@ -284,6 +284,20 @@ static void test_zone_of_the_server_is_delegated(void **state)
 	assert_answer(w, CNAME_UNKNOWN, CNAME_LAME);
 }
 
+/* Its name comes out of a Secret, where anything may be written. */
+static void test_zone_may_have_any_name(void **state)
+{
+	static const char *const names[] = {"", ".", "test", ACCOUNT2, "a..b", "a b\\", "\xff"};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		w->done = 0;
+		(void)dns_check_zone(client(w), names[i], note, w);
+		run_until_done(w, 1);
+	}
+	assert_null(strstr(buf_str(&w->log), ACCOUNT2));
+}
+
 /* 11. */
 static void test_zone_of_the_server_is_not_signed(void **state)
 {
@@ -332,6 +346,7 @@ int main(void)
 		CASE(test_caches_and_firewalls),
 		CASE(test_delegation_instead_of_a_cname),
 		CASE(test_zone_of_the_server_is_delegated),
+		CASE(test_zone_may_have_any_name),
 		CASE(test_zone_of_the_server_is_not_signed),
 		CASE(test_flattened_record_hides_the_cname),
 	};
