@@ -36,11 +36,10 @@ static int64_t up_to(uint64_t random, int64_t ms)
 void cname_schedule_begin(struct cname_schedule *schedule, enum cname_verdict known, int64_t now_ms,
 			  uint64_t random)
 {
-	*schedule = (struct cname_schedule){.verdict = known, .next_ms = now_ms};
-	if (known == CNAME_FOUND)
-		schedule->next_ms += up_to(random, CNAME_SLOW_MS);
-	else if (known != CNAME_UNKNOWN)
-		schedule->next_ms += up_to(random, CNAME_SPREAD_MS);
+	int64_t spread_ms = known == CNAME_FOUND ? CNAME_SLOW_MS : CNAME_SPREAD_MS;
+
+	*schedule = (struct cname_schedule){.verdict = known,
+					    .next_ms = now_ms + up_to(random, spread_ms)};
 }
 
 void cname_schedule_hurry(struct cname_schedule *schedule, int64_t now_ms)

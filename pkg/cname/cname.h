@@ -71,7 +71,9 @@ struct cname_schedule {
 	int64_t next_ms; /* when to ask */
 };
 
-/* known is the verdict that was told before this process was there. */
+/* known is the verdict that was told before this process was there. Those not Found are spread over
+ * CNAME_SPREAD_MS, since after an outage or an update all may be Unknown; a record that is new can
+ * be hurried. */
 void cname_schedule_begin(struct cname_schedule *schedule, enum cname_verdict known, int64_t now_ms,
 			  uint64_t random);
 /* True when what the answer says replaces what was told: verdict, reason and observed. */

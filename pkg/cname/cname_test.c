@@ -176,6 +176,7 @@ static void test_first_failure_is_told(void **state)
 static void test_start_without_a_burst(void **state)
 {
 	static int per_minute[60];
+	static int per_second[60];
 	struct cname_schedule s;
 
 	(void)state;
@@ -183,12 +184,16 @@ static void test_start_without_a_burst(void **state)
 		cname_schedule_begin(&s, CNAME_FOUND, NOW, i * 0x9e3779b97f4a7c15U);
 		assert_in_range(s.next_ms, NOW, NOW + CNAME_SLOW_MS);
 		per_minute[(s.next_ms - NOW) / 60001]++;
-		cname_schedule_begin(&s, CNAME_MISSING, NOW, i * 0x9e3779b97f4a7c15U);
+		cname_schedule_begin(&s, i % 2 ? CNAME_MISSING : CNAME_UNKNOWN, NOW,
+				     i * 0x9e3779b97f4a7c15U);
 		assert_in_range(s.next_ms, NOW, NOW + CNAME_SPREAD_MS);
+		per_second[(s.next_ms - NOW) / 1001]++;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(per_minute); i++)
+	for (size_t i = 0; i < ARRAY_LEN(per_minute); i++) {
 		assert_in_range(per_minute[i], 100, 250);
-	cname_schedule_begin(&s, CNAME_UNKNOWN, NOW, UINT64_MAX); /* a new one */
+		assert_in_range(per_second[i], 100, 250);
+	}
+	cname_schedule_hurry(&s, NOW); /* a new one */
 	assert_int_equal(s.next_ms, NOW);
 }
 
