@@ -8,6 +8,7 @@
 #include <utlist.h>
 
 #include "base/mem.h"
+#include "base/mono.h"
 #include "dns/dns_impl.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
@@ -56,8 +57,7 @@ static void call_begin(struct dns_call *call)
 {
 	struct dns *dns = call->dns;
 	struct dns_run *run = mem_zalloc(sizeof(*run));
-	int ms = dns->options.deadline_ms;
-	const struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	const struct timeval wait = mono_timeval(dns->options.deadline_ms);
 
 	dns->running++;
 	call->run = run;
