@@ -13,9 +13,11 @@
 	}
 #define IP4(...) IP6(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, __VA_ARGS__)
 
-static void map_v4(const unsigned char v4[4], struct in6_addr *ret_ip)
+struct cidr_addr cidr_addr_v4(const void *bytes)
 {
-	*ret_ip = (struct in6_addr){.s6_addr = {[10] = 0xff, 0xff, v4[0], v4[1], v4[2], v4[3]}};
+	const unsigned char *v4 = bytes;
+
+	return (struct cidr_addr){.ip.s6_addr = {[10] = 0xff, 0xff, v4[0], v4[1], v4[2], v4[3]}};
 }
 
 static bool is_v4(const struct cidr_addr *addr)
@@ -31,7 +33,7 @@ int cidr_parse_addr(const char *text, struct cidr_addr *ret_addr, struct err *er
 		return 0;
 	if (inet_pton(AF_INET, text, v4) != 1)
 		return err_set(err, ERR_INVALID, 0, "not an IP address");
-	map_v4(v4, &ret_addr->ip);
+	*ret_addr = cidr_addr_v4(v4);
 	return 0;
 }
 
@@ -144,7 +146,7 @@ static struct cidr_addr destination(const struct cidr_addr *addr)
 			continue;
 		for (k = 0; k < sizeof(v4); k++)
 			v4[k] = addr->ip.s6_addr[carriers[i].at[k]];
-		map_v4(v4, &inner.ip);
+		inner = cidr_addr_v4(v4);
 		break;
 	}
 	return inner;

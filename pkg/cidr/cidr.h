@@ -26,6 +26,8 @@ struct cidr {
 
 #define CIDR_TEXT_LEN (INET6_ADDRSTRLEN)
 
+/* Of the four bytes that a packet or a struct in_addr has. */
+struct cidr_addr cidr_addr_v4(const void *bytes);
 /* "192.0.2.1" (dotted quad without leading zeros) or "2001:db8::1" (no brackets, no zone). */
 int cidr_parse_addr(const char *text, struct cidr_addr *ret_addr, struct err *err) MUST_CHECK;
 /* "192.0.2.0/24" or "2001:db8::/32", as Go's net.ParseCIDR takes it: the length may have leading

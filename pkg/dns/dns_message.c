@@ -188,14 +188,13 @@ size_t dns_message_addrs(const ns_msg *msg, struct cidr_addr *ret_addrs, size_t 
 	size_t len = 0;
 
 	while (len < max && cursor_next(&cursor)) {
-		struct cidr_addr addr = {.ip.s6_addr = {[10] = 0xff, [11] = 0xff}};
+		const uint8_t *data = ns_rr_rdata(cursor.rr);
 		size_t size = ns_rr_rdlen(cursor.rr);
 
-		if ((ns_rr_type(cursor.rr) != ns_t_a || size != NS_INADDRSZ) &&
-		    (ns_rr_type(cursor.rr) != ns_t_aaaa || size != NS_IN6ADDRSZ))
-			continue;
-		memcpy(addr.ip.s6_addr + NS_IN6ADDRSZ - size, ns_rr_rdata(cursor.rr), size);
-		ret_addrs[len++] = addr;
+		if (ns_rr_type(cursor.rr) == ns_t_a && size == NS_INADDRSZ)
+			ret_addrs[len++] = cidr_addr_v4(data);
+		else if (ns_rr_type(cursor.rr) == ns_t_aaaa && size == NS_IN6ADDRSZ)
+			memcpy(&ret_addrs[len++].ip, data, size);
 	}
 	return len;
 }

@@ -87,10 +87,10 @@ int dns_servers_parse(const char *text, struct dns_servers *ret_servers, struct 
 
 static struct dns_server server_of(const struct ares_addr_port_node *node)
 {
-	struct dns_server server = {.addr.ip.s6_addr = {[10] = 0xff, [11] = 0xff}};
+	struct dns_server server = {0};
 
 	if (node->family == AF_INET)
-		memcpy(&server.addr.ip.s6_addr[12], &node->addr, sizeof(node->addr.addr4));
+		server.addr = cidr_addr_v4(&node->addr.addr4);
 	else
 		memcpy(&server.addr.ip, &node->addr, sizeof(node->addr.addr6));
 	return server;

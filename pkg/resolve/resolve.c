@@ -92,18 +92,15 @@ static void deliver(struct resolve_call *call)
 
 static struct cidr_addr addr_of(const struct ares_addrinfo_node *node)
 {
-	struct cidr_addr addr = {.ip.s6_addr = {[10] = 0xff, [11] = 0xff}};
 	struct sockaddr_in v4;
 	struct sockaddr_in6 v6;
 
 	if (node->ai_family == AF_INET) {
 		memcpy(&v4, node->ai_addr, sizeof(v4));
-		memcpy(&addr.ip.s6_addr[12], &v4.sin_addr, sizeof(v4.sin_addr));
-	} else {
-		memcpy(&v6, node->ai_addr, sizeof(v6));
-		addr.ip = v6.sin6_addr;
+		return cidr_addr_v4(&v4.sin_addr);
 	}
-	return addr;
+	memcpy(&v6, node->ai_addr, sizeof(v6));
+	return (struct cidr_addr){.ip = v6.sin6_addr};
 }
 
 static void keep_answer(struct resolve_call *call, const struct ares_addrinfo *info)
