@@ -264,6 +264,53 @@ static void test_handlers_may_ask_and_free(void **state)
 	run_until_done(w, 3);
 }
 
+static struct dns_call *others[2];
+
+static void cancel_others(void *ctx, const struct dns_answer *answer)
+{
+	note(ctx, answer);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		dns_cancel(others[i]);
+}
+
+/* One that is under way and one in the line; the line goes on. */
+static void test_handlers_may_cancel(void **state)
+{
+	static const struct line slow[] = {{OWNER, .answer = {{OWNER, ns_t_cname, 300, ACCOUNT}}},
+					   {"slow.test", .silent = true},
+					   {0}};
+	struct world *w = *state;
+
+	w->options.slots = 2;
+	w->peers[0].table = slow;
+	others[0] = dns_check(client(w),
+			      &(struct dns_question){.owner = "slow.test", .expected = ACCOUNT},
+			      never, NULL);
+	(void)dns_check(w->dns, &question, cancel_others, w);
+	others[1] = dns_check(w->dns, &question, never, NULL);
+	(void)dns_check(w->dns, &question, note, w);
+	run_until_done(w, 2);
+}
+
+/* Ten thousand names take no more sockets than a few, and their turn. */
+static void test_ten_thousand_names(void **state)
+{
+	struct world *w = *state;
+	int fd;
+
+	w->options.slots = 8;
+	w->options.timeout_ms = 5000;
+	w->options.deadline_ms = 20000;
+	w->peers[0].table = found;
+	for (int i = 0; i < 10000; i++)
+		(void)dns_check(client(w), &question, note, w);
+	fd = dup(0);
+	assert_in_range(fd, 0, 64);
+	(void)close(fd);
+	run_until_done(w, 2000);
+	assert_answer(w, CNAME_FOUND, CNAME_NO_REASON);
+}
+
 static void write_conf(const char *path, const char *text)
 {
 	FILE *file = fopen(path, "we");
@@ -325,6 +372,8 @@ int main(void)
 		CASE(test_deadline),
 		CASE(test_line),
 		CASE(test_handlers_may_ask_and_free),
+		CASE(test_handlers_may_cancel),
+		CASE(test_ten_thousand_names),
 		CASE(test_resolv_conf_is_read_again),
 		CASE(test_defaults),
 	};
