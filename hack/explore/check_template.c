@@ -47,28 +47,28 @@ static const char *wanted(const struct api_registration *object, size_t i)
 
 /* ---- each write ---- */
 
+static void check_tag(struct run *run, const char *key, const struct ledger_tag *before,
+		      const struct ledger_tag *after)
+{
+	bool foreign = is_foreign(before);
+
+	tell(run, "  %s is %s, by us %s for %s", key, after->value ? after->value : "not there",
+	     after->put ? after->put : "not", after->put ? after->owner : "anybody");
+	if (foreign && !is_same(before->value, after->value))
+		broken(run, "%s is somebody else's, and is written", key);
+	else if (after->put && !is_same(after->put, after->value))
+		broken(run, "%s is said to be put, and is not", key);
+	else if (!after->put && after->value && !foreign)
+		broken(run, "%s is put, and our document does not say so", key);
+}
+
 void check_tags(struct run *run, const struct secret_thing *was, const struct secret_thing *is)
 {
 	size_t i;
 
-	for (i = 0; i < TAGS; i++) {
-		const struct ledger_tag *before = &was->tags[i];
-		const struct ledger_tag *after = &is->tags[i];
-		bool foreign = is_foreign(before);
-
-		if (!is_changed(before, after))
-			continue;
-		tell(run, "  %s is %s, by us %s for %s", tag_names[i].key,
-		     after->value ? after->value : "not there", after->put ? after->put : "not",
-		     after->put ? after->owner : "anybody");
-		if (foreign && !is_same(before->value, after->value))
-			broken(run, "%s is somebody else's, and is written", tag_names[i].key);
-		else if (after->put && !is_same(after->put, after->value))
-			broken(run, "%s is said to be put, and is not", tag_names[i].key);
-		else if (!after->put && after->value && !foreign)
-			broken(run, "%s is put, and our document does not say so",
-			       tag_names[i].key);
-	}
+	for (i = 0; i < TAGS; i++)
+		if (is_changed(&was->tags[i], &is->tags[i]))
+			check_tag(run, tag_names[i].key, &was->tags[i], &is->tags[i]);
 }
 
 /* The owner, when the process has heard of its last change. */
