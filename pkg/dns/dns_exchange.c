@@ -6,6 +6,7 @@
  * change them under way, and we know what each of them said. The id is ours, from the kernel.
  */
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -64,6 +65,7 @@ static size_t server_index(const struct dns_exchange *exchange)
 {
 	const struct dns_ask *ask = &exchange->ask;
 
+	assert(ask->servers.len > 0);
 	return (*ask->first + exchange->tries) % ask->servers.len;
 }
 

@@ -2,6 +2,8 @@
 
 /* How questions travel: servers, transports, forgeries, deadlines, the line. */
 
+#include <fcntl.h>
+
 #include "dns/dns_test_peer.h"
 
 static const struct line found[] = {{OWNER, .answer = {{OWNER, ns_t_cname, 300, ACCOUNT}}}, {0}};
@@ -304,7 +306,7 @@ static void test_ten_thousand_names(void **state)
 	w->peers[0].table = found;
 	for (int i = 0; i < 10000; i++)
 		(void)dns_check(client(w), &question, note, w);
-	fd = dup(0);
+	fd = fcntl(0, F_DUPFD_CLOEXEC, 0);
 	assert_in_range(fd, 0, 64);
 	(void)close(fd);
 	run_until_done(w, 2000);
