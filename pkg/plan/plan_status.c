@@ -82,10 +82,8 @@ static const struct obstacle lost_again = {
 static bool name_hosts(const char *domain, const char *what, const char *from, const char *to,
 		       struct verdict *v)
 {
-	int len =
-		snprintf(v->message, sizeof(v->message), "%s %s=\"%s %s\"", domain, what, from, to);
-
-	return len >= 0 && (size_t)len < sizeof(v->message);
+	return (size_t)snprintf(v->message, sizeof(v->message), "%s %s=\"%s %s\"", domain, what,
+				from, to) < sizeof(v->message);
 }
 
 /* What the Secret calls a host may be no URL, or a long one. */
