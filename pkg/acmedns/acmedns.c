@@ -22,18 +22,7 @@ char *acmedns_register_body(const char *const *allow_from, size_t len)
 
 bool acmedns_is_uuid(const char *text)
 {
-	static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-	size_t i;
-
-	if (strlen(text) != sizeof(shape) - 1)
-		return false;
-	for (i = 0; shape[i]; i++) {
-		bool dash = shape[i] == '-';
-
-		if (dash ? text[i] != '-' : !strchr("0123456789abcdefABCDEF", text[i]))
-			return false;
-	}
-	return true;
+	return dnsname_begins_as_uuid(text) && !text[DNSNAME_UUID_LEN];
 }
 
 /* ---- the account in a 201 ---- */

@@ -9,20 +9,13 @@
 
 /* ---- names ---- */
 
-static char to_lower(char c)
-{
-	return (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
-}
-
 void dns_name_copy(char ret_name[DNSNAME_LEN], const char *name)
 {
 	size_t len = strnlen(name, DNSNAME_LEN - 1);
 
-	for (size_t i = 0; i < len; i++)
-		ret_name[i] = to_lower(name[i]);
-	if (len > 0 && ret_name[len - 1] == '.')
+	if (len > 0 && name[len - 1] == '.')
 		len--;
-	ret_name[len] = '\0';
+	dnsname_copy_lower(ret_name, name, len);
 }
 
 const char *dns_name_parent(const char *name)
@@ -42,14 +35,8 @@ bool dns_name_is_within(const char *name, const char *zone)
 
 bool dns_name_is_account(const char *name)
 {
-	static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-	size_t i;
-
-	for (i = 0; shape[i]; i++)
-		if (shape[i] == 'x' ? !strchr("0123456789abcdef", name[i]) || !name[i]
-				    : name[i] != '-')
-			return false;
-	return !name[i] || name[i] == '.';
+	return dnsname_begins_as_uuid(name) &&
+	       (!name[DNSNAME_UUID_LEN] || name[DNSNAME_UUID_LEN] == '.');
 }
 
 /* As libresolv writes it, in which anything may be part of a label. "" is the root. */

@@ -37,6 +37,17 @@ bool dnsname_is_hostname(const char *text)
 	}
 }
 
+bool dnsname_begins_as_uuid(const char *text)
+{
+	static const char shape[DNSNAME_UUID_LEN + 1] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	size_t i;
+
+	for (i = 0; shape[i]; i++)
+		if (!text[i] || !strchr(shape[i] == '-' ? "-" : "0123456789abcdefABCDEF", text[i]))
+			return false;
+	return true;
+}
+
 /* The last label all digits: an IPv4 address or something that some resolver takes for one. */
 static bool looks_like_address(const char *text)
 {
@@ -54,7 +65,7 @@ static bool has_non_ascii(const char *text)
 	return false;
 }
 
-static void copy_lower(char *to, const char *from, size_t len)
+void dnsname_copy_lower(char *to, const char *from, size_t len)
 {
 	size_t i;
 
@@ -76,7 +87,7 @@ int dnsname_domain(const char *text, char ret_domain[DNSNAME_LEN], struct err *e
 	if (len + strlen(DNSNAME_CHALLENGE) >= DNSNAME_LEN)
 		return err_set(err, ERR_INVALID, 0, "too long: there is no room for %s before it",
 			       DNSNAME_CHALLENGE);
-	copy_lower(ret_domain, rest, len);
+	dnsname_copy_lower(ret_domain, rest, len);
 	if (!dnsname_is_hostname(ret_domain))
 		return err_set(err, ERR_INVALID, 0, "not a DNS host name");
 	if (looks_like_address(ret_domain))

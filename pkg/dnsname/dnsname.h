@@ -8,6 +8,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/attr.h"
 #include "base/err.h"
@@ -15,7 +16,16 @@
 #define DNSNAME_LEN	  254 /* with the NUL */
 #define DNSNAME_CHALLENGE "_acme-challenge."
 
+#define DNSNAME_UUID_LEN 36 /* characters, without the NUL */
+
 bool dnsname_is_hostname(const char *text);
+
+/* Its first DNSNAME_UUID_LEN characters are a UUID, in either case; what follows is not looked at.
+ */
+bool dnsname_begins_as_uuid(const char *text);
+
+/* Letters of ASCII in lower case; to has room for len bytes and a NUL. */
+void dnsname_copy_lower(char *to, const char *from, size_t len);
 
 /*
  * The key under which cert-manager looks an account up: lower case, without a trailing dot and
