@@ -21,12 +21,12 @@
  *	      "rotate": <value>, "next": <account>, "retired": { <URL>: <account> } } } } }
  *
  * "claim" is the right to one POST /register, written before it is sent. "uncertain" counts the
- * POSTs of which nobody knows whether they made an account, and the accounts thrown away.
- *"lossTime" is the loss, by status.lastAccountLossTime, that the account was made for. "rotate" is
- *the rotation last honoured; "next" an account that waits for its turn, "retired" the newest that
- *was replaced at each host, both as in the public document with their server_url. "template" is
- *what we put onto the Secret itself, and for which object; a tag here is either kind. Members that
- *we do not know are kept; another version is refused.
+ * POSTs of which nobody knows whether they made an account, and the accounts thrown away. Of an
+ * account made for a lost one, "lossTime" says which loss, as status.lastAccountLossTime does.
+ * "rotate" is the rotation last honoured; "next" an account that waits for its turn, "retired" the
+ * newest that was replaced at each host, both as in the public document with their server_url.
+ * "template" is what we put onto the Secret itself, and for which object; a tag here is either
+ * kind. Members that we do not know are kept; another version is refused.
  */
 
 #include <jansson.h>
