@@ -6,9 +6,9 @@
  *	- what our document says, is so after a write, and what it says no more is gone;
  *	- an object that wants a key, as far as the writer can know, keeps it, with its value;
  *	- at rest, an object that is Ready has all it wants, or says TemplateConflict, and then
- *another object or somebody else is in the way;
+ *	  another object or somebody else is in the way;
  *	- at rest, nothing of ours is there that its owner does not want, unless it went under
- *Retain.
+ *	  Retain.
  */
 
 #include <string.h>

@@ -487,7 +487,6 @@ void plan_status_want(const struct plan_view *view, const struct plan_memory *me
 
 	if (parts[0].value == API_UNKNOWN && parts[1].value == API_FALSE)
 		parts[0] = awaiting_secret();
-
 	api_status_init(ret_status, object->generation);
 	for (i = 0; i < object->spec.domains_len; i++)
 		add_record(view, assessment, i, ret_status);
