@@ -65,6 +65,8 @@ class Operator:
                 "--allow-address=127.0.0.0/8",
                 # An object's first round is at a random moment; a test of rounds says when.
                 "--probe-interval=0s",
+                # Nothing answers there; a test of CNAMEs has a resolver of its own.
+                "--dns-resolvers=127.0.0.1:1",
                 *flags,
             ],
             self.log,

@@ -336,15 +336,6 @@ def test_unsupported_act_on_a_registered_object_keeps_what_it_has(scene: Scene) 
     assert len(scene.posts()) == 1
 
 
-CNAMES: list[Object] = [{"verify": True}, {"verify": False}, {"dnsEndpoint": {"ttlSeconds": 60}}]
-
-
-@pytest.mark.parametrize("spec", [{}, *({"cname": cname} for cname in CNAMES)])
-def test_cname_is_not_verified_and_that_is_said(scene: Scene, spec: Object) -> None:
-    scene.register("example.com", **spec)
-    scene.wait(CNAMEReady="Unknown/VerificationDisabled")
-
-
 def test_defaults_written_out_are_no_unsupported_fields(scene: Scene) -> None:
     none = {"suspend": False, "deletionPolicy": "Retain", "registrationAuth": {"headers": []}}
     scene.register("example.com", **none)

@@ -76,15 +76,16 @@ def test_entry_is_the_answer_of_the_server_and_its_url(scene: Scene) -> None:
     assert entry["server_url"] == scene.server.url
     for field in ("username", "subdomain", "fulldomain", "allowfrom"):
         assert entry[field] == made[field]
-    assert obj["status"]["records"] == [
-        {
-            "domain": "example.com",
-            "name": "_acme-challenge.example.com",
-            "type": "CNAME",
-            "value": entry["fulldomain"],
-            "verification": "Unknown",
-        }
-    ]
+    (record,) = obj["status"]["records"]
+    assert record.pop("lastTransitionTime") >= obj["metadata"]["creationTimestamp"]
+    assert record == {
+        "domain": "example.com",
+        "name": "_acme-challenge.example.com",
+        "type": "CNAME",
+        "value": entry["fulldomain"],
+        "verification": "Unknown",
+        "observed": "",
+    }
 
 
 def test_secret_made_by_the_operator_says_so_and_holds_two_documents(scene: Scene) -> None:

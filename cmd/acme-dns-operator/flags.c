@@ -28,6 +28,8 @@ enum flag {
 	FLAG_SECRET_RESYNC,
 	FLAG_LOST_GRACE,
 	FLAG_PROBE_INTERVAL,
+	FLAG_DNS_RESOLVERS,
+	FLAG_DNS_MODE,
 	FLAG_HTTP1,
 	FLAG_LOG_FORMAT,
 	FLAG_VERBOSITY = 'v',
@@ -78,6 +80,11 @@ static const struct flag_text texts[] = {
 	{FLAG_PROBE_INTERVAL, "probe-interval", "TIME",
 	 "between questions to the servers whether they still take the accounts; 0s = ask only on "
 	 "request (default: 4h)"},
+	{FLAG_DNS_RESOLVERS, "dns-resolvers", "IP[:PORT],IP[:PORT]",
+	 "that are asked for CNAMEs; IPv6 as [IP]:PORT (default: those of /etc/resolv.conf)"},
+	{FLAG_DNS_MODE, "dns-mode", "recursive|authoritative",
+	 "ask the resolvers for a CNAME, or through them the servers of its zone (default: "
+	 "recursive)"},
 	{FLAG_HTTP1, "http1", NULL, "speak HTTP/1.1 to the API server"},
 	{FLAG_LOG_FORMAT, "log-format", "text|json", "(default: text)"},
 	{FLAG_VERBOSITY, "v", "LEVEL", "0 to 9: 4 = debug, 6 = trace (default: 0)"},
@@ -150,6 +157,12 @@ static int set_duration(int64_t *ms, const char *flag, int64_t least_ms, struct 
 		return err_set(err, ERR_INVALID, 0,
 			       "--%s %s: write a time like 15s or 1m30s, %lld ms or more", flag,
 			       optarg, (long long)least_ms);
+	return 0;
+}
+
+static int set_text(const char **value)
+{
+	*value = optarg;
 	return 0;
 }
 
@@ -247,6 +260,15 @@ static int set_verbosity(struct flags *flags, struct err *err)
 	return 0;
 }
 
+static int set_dns_mode(struct flags *flags, struct err *err)
+{
+	flags->dns_authoritative = strcmp(optarg, "authoritative") == 0;
+	if (!flags->dns_authoritative && strcmp(optarg, "recursive") != 0)
+		return err_set(err, ERR_INVALID, 0, "--dns-mode %s: recursive or authoritative",
+			       optarg);
+	return 0;
+}
+
 static int set_register_timeout(struct flags *flags, struct err *err)
 {
 	if (set_duration(&flags->register_timeout_ms, "register-timeout", 1000, err))
@@ -261,8 +283,7 @@ static int set_flag(struct flags *flags, int flag, struct err *err)
 {
 	switch (flag) {
 	case FLAG_KUBECONFIG:
-		flags->kubeconfig = optarg;
-		return 0;
+		return set_text(&flags->kubeconfig);
 	case FLAG_NAMESPACES:
 		return set_namespaces(flags, err);
 	case FLAG_LEADER_ELECT:
@@ -281,11 +302,9 @@ static int set_flag(struct flags *flags, int flag, struct err *err)
 		return set_duration(&flags->retry_period_ms, "leader-election-retry-period", 100,
 				    err);
 	case FLAG_METRICS:
-		flags->metrics_address = optarg;
-		return 0;
+		return set_text(&flags->metrics_address);
 	case FLAG_PROBES:
-		flags->probe_address = optarg;
-		return 0;
+		return set_text(&flags->probe_address);
 	case FLAG_ALLOW_ADDRESS:
 		return add_allowed(flags, err);
 	case FLAG_ALLOWED_HOSTS:
@@ -300,6 +319,10 @@ static int set_flag(struct flags *flags, int flag, struct err *err)
 		return set_duration(&flags->probe_interval_ms, "probe-interval", 0, err);
 	case FLAG_SECRET_RESYNC:
 		return set_duration(&flags->secret_resync_ms, "secret-resync", 1000, err);
+	case FLAG_DNS_RESOLVERS:
+		return set_text(&flags->dns_resolvers);
+	case FLAG_DNS_MODE:
+		return set_dns_mode(flags, err);
 	case FLAG_HTTP1:
 		return set_bool(&flags->http1, "http1", err);
 	case FLAG_LOG_FORMAT:

@@ -34,6 +34,8 @@ struct flags {
 	int64_t lost_account_grace_ms;
 	int64_t secret_resync_ms;
 	int64_t probe_interval_ms; /* 0: never */
+	const char *dns_resolvers; /* not judged; NULL: resolv.conf's */
+	bool dns_authoritative;
 	bool http1;
 	enum log_format log_format;
 	int verbosity;

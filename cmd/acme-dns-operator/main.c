@@ -273,6 +273,8 @@ static int start_controller(struct app *app, struct err *err)
 		.metrics = app->metrics,
 		.user_agent = app->user_agent,
 		.namespaces = app->flags.namespaces[0] ? app->flags.namespaces : NULL,
+		.dns_resolvers = app->flags.dns_resolvers,
+		.dns_authoritative = app->flags.dns_authoritative,
 		.api_server = kube_config_server(app->config),
 		.allowed = app->flags.allowed,
 		.allowed_len = app->flags.allowed_len,

@@ -20,6 +20,7 @@ void api_free(struct api_registration *registration)
 	free(registration->resource_version);
 	intern_put(registration->rotate);
 	intern_put(registration->probe);
+	intern_put(registration->verify);
 	api_strings_free(registration->finalizers, registration->finalizers_len);
 	api_spec_done(&registration->spec);
 	api_status_done(&registration->status);
@@ -73,6 +74,26 @@ static void decode_condition(const json_t *item, struct api_status *status)
 	};
 }
 
+static enum cname_verdict verification_of(const char *name)
+{
+	enum cname_verdict verdict = CNAME_MISMATCH;
+
+	while (verdict > CNAME_UNKNOWN && strcmp(api_verification_name(verdict), name) != 0)
+		verdict--;
+	return verdict;
+}
+
+static void decode_record(const json_t *item, struct api_status *status)
+{
+	struct api_record *record;
+
+	api_status_add_record(status, jv_str(item, "domain"), jv_str(item, "value"));
+	record = &status->records[status->records_len - 1];
+	api_record_set(record, verification_of(jv_str(item, "verification")),
+		       jv_str(item, "observed"));
+	record->transition_s = mono_parse_rfc3339(jv_str(item, "lastTransitionTime"));
+}
+
 static const char *text_or_null(const json_t *object, const char *path)
 {
 	const char *text = jv_str(object, path);
@@ -90,13 +111,12 @@ static void decode_status(const json_t *object, struct api_status *status)
 	api_status_init(status, jv_int(object, "status.observedGeneration", -1));
 	json_array_foreach(conditions, i, item)
 		decode_condition(item, status);
-	for (i = 0; i < json_array_size(records) && i < API_MAX_DOMAINS; i++) {
-		item = json_array_get(records, i);
-		api_status_add_record(status, jv_str(item, "domain"), jv_str(item, "value"));
-	}
+	for (i = 0; i < json_array_size(records) && i < API_MAX_DOMAINS; i++)
+		decode_record(json_array_get(records, i), status);
 	status->loss_s = mono_parse_rfc3339(jv_str(object, "status.lastAccountLossTime"));
 	api_status_set_handled(status, text_or_null(object, "status.lastHandled.rotate"),
-			       text_or_null(object, "status.lastHandled.probe"));
+			       text_or_null(object, "status.lastHandled.probe"),
+			       text_or_null(object, "status.lastHandled.verify"));
 }
 
 static void decode_finalizers(const json_t *object, struct api_registration *registration)
@@ -129,6 +149,7 @@ struct api_registration *api_decode(const json_t *object)
 	decode_finalizers(object, registration);
 	registration->rotate = intern_get(api_annotation(object, API_ANNOTATION_ROTATE));
 	registration->probe = intern_get(api_annotation(object, API_ANNOTATION_PROBE));
+	registration->verify = intern_get(api_annotation(object, API_ANNOTATION_VERIFY));
 	api_spec_decode(object, &registration->spec);
 	decode_status(object, &registration->status);
 	return registration;

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "cname/cname.h"
 #include "dnsname/dnsname.h"
 #include "url/url.h"
 
@@ -40,7 +41,9 @@
 #define API_ANNOTATION_ROTATE API_GROUP "/rotate"
 /* Annotation on the object: each new value has the servers asked once whether the accounts live. */
 #define API_ANNOTATION_PROBE API_GROUP "/probe"
-#define API_MAX_ACT	     256 /* characters of such a value */
+/* Annotation on the object: each new value has its CNAMEs looked up once, and at once. */
+#define API_ANNOTATION_VERIFY API_GROUP "/verify"
+#define API_MAX_ACT	      256 /* characters of such a value */
 /* Annotation on a Secret: the URL that its entries without a server_url may be sent to. */
 #define API_ANNOTATION_HOST API_GROUP "/host"
 /* Annotation on a Secret: the URL that what is in it may be sent to. */
@@ -89,6 +92,7 @@ struct api_spec {
 	enum api_policy policy;
 	enum api_deletion deletion;
 	bool suspend;		       /* act on nothing but deletion */
+	bool verify;		       /* look the CNAMEs up */
 	unsigned char names;	       /* in the spec: "*.x" and "x" are two */
 	struct api_auth *auth;	       /* NULL: none of it */
 	struct api_template *template; /* NULL: none */
@@ -145,12 +149,20 @@ enum api_reason {
 	API_REASON_SECRET_DENIED,
 	API_REASON_SECRET_UNAVAILABLE, /* the API server does not answer for it */
 	API_REASON_NAMESPACE_TERMINATING,
-	/* CredentialsValid, CNAMEReady; the first is False */
+	/* CredentialsValid; the first is False */
 	API_REASON_CREDENTIALS_REJECTED,
 	API_REASON_ADDRESS_NOT_ALLOWED,
 	API_REASON_HOST_UNKNOWN,
 	API_REASON_NOT_PROBED,
 	API_REASON_PROBE_UNSUPPORTED,
+	/* CNAMEReady; True, False up to ZoneSigned, Unknown */
+	API_REASON_CNAME_FOUND,
+	API_REASON_CNAME_MISSING,
+	API_REASON_CNAME_MISMATCH,
+	API_REASON_ZONE_NOT_DELEGATED,
+	API_REASON_ZONE_SIGNED,
+	API_REASON_DNS_UNAVAILABLE,
+	API_REASON_NOT_VERIFIED,
 	API_REASON_VERIFICATION_DISABLED,
 	/* Reconciling */
 	API_REASON_PROGRESSING,
@@ -173,7 +185,10 @@ struct api_condition {
 /* One CNAME that a person has to make; its name is "_acme-challenge." + domain. */
 struct api_record {
 	char *domain;
-	char *value; /* the fulldomain */
+	char *value;			 /* the fulldomain */
+	char *observed;			 /* Mismatch: what DNS says instead; NULL: "" */
+	int64_t transition_s;		 /* lastTransitionTime of verification; -1: none */
+	enum cname_verdict verification; /* UNKNOWN, FOUND, MISSING or MISMATCH */
 };
 
 struct api_status {
@@ -182,7 +197,8 @@ struct api_status {
 	struct api_record *records;
 	size_t records_len;
 	char *handled_rotate; /* lastHandled.rotate; NULL: none */
-	char *handled_probe;  /* and .probe */
+	char *handled_probe;  /* .probe */
+	char *handled_verify; /* and .verify */
 	int64_t loss_s;	      /* lastAccountLossTime, seconds since 1970; -1: none */
 };
 
@@ -197,6 +213,7 @@ struct api_registration {
 	size_t finalizers_len;
 	const char *rotate; /* the annotations, interned; "" = absent */
 	const char *probe;
+	const char *verify;
 	struct api_spec spec;
 	struct api_status status;
 };
@@ -209,7 +226,9 @@ void api_freep(struct api_registration **registration);
 
 /* The position of a domain in the spec, or -1. */
 int api_domain_index(const struct api_spec *spec, const char *domain);
-/* The value that status names for a domain, or NULL. */
+/* What status says of a domain, or NULL; lent by status. */
+struct api_record *api_record_find(const struct api_status *status, const char *domain);
+/* The value in that, or NULL. */
 const char *api_record_value(const struct api_status *status, const char *domain);
 
 /* Ours is there. */
@@ -230,16 +249,21 @@ void api_status_set(struct api_status *status, enum api_type type, enum api_stat
 /* Takes one condition over as it is in have, its observedGeneration and time too: they say of which
  * spec and since when it was true. */
 void api_status_keep(struct api_status *status, enum api_type type, const struct api_status *have);
+/* Of which nothing is known yet. */
 void api_status_add_record(struct api_status *status, const char *domain, const char *value);
+/* observed "": nothing. */
+void api_record_set(struct api_record *record, enum cname_verdict verification,
+		    const char *observed);
 /* What was done of what annotations ask for; NULL: nothing. */
-void api_status_set_handled(struct api_status *status, const char *rotate, const char *probe);
+void api_status_set_handled(struct api_status *status, const char *rotate, const char *probe,
+			    const char *verify);
 
-/* True when nothing but the times of conditions differs. */
+/* True when nothing but the times of conditions and records differs. */
 bool api_status_equal(const struct api_status *a, const struct api_status *b);
 
 /* The merge patch for the /status subresource: with resourceVersion, so that it is refused unless
  * the object is still the one we saw, and with lastTransitionTime kept where a condition's status
- * is that of have. The caller owns the result. */
+ * or a record's verification is that of have. The caller owns the result. */
 json_t *api_status_patch(const struct api_registration *have, const struct api_status *want,
 			 int64_t now_s);
 

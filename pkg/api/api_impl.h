@@ -20,6 +20,8 @@ static inline const char *whole_text(const json_t *value)
 	return text && strlen(text) == json_string_length(value) ? text : "";
 }
 
+/* UNKNOWN, FOUND, MISSING or MISMATCH, as status.records has it. */
+const char *api_verification_name(enum cname_verdict verification) RETURNS_NONNULL;
 /* The name of a Secret or ConfigMap: a DNS subdomain as Kubernetes has it, whose labels may be
  * longer than DNS' own. */
 bool api_is_object_name(const char *text);

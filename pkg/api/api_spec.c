@@ -205,6 +205,15 @@ static void decode_deletion(const json_t *object, struct api_spec *spec)
 		unsupported(spec, "spec.deletionPolicy", "neither Retain nor Delete");
 }
 
+static void decode_cname(const json_t *object, struct api_spec *spec)
+{
+	const json_t *verify = jv_get(object, "spec.cname.verify");
+
+	spec->verify = !json_is_false(verify);
+	if (verify && !json_is_boolean(verify))
+		unsupported(spec, "spec.cname.verify", "neither true nor false");
+}
+
 static void decode_suspend(const json_t *object, struct api_spec *spec)
 {
 	const json_t *value = jv_get(object, "spec.suspend");
@@ -223,8 +232,10 @@ void api_spec_decode(const json_t *object, struct api_spec *spec)
 	decode_policy(object, spec);
 	decode_deletion(object, spec);
 	decode_suspend(object, spec);
+	decode_cname(object, spec);
 	decode_act(object, API_ANNOTATION_ROTATE, spec);
 	decode_act(object, API_ANNOTATION_PROBE, spec);
+	decode_act(object, API_ANNOTATION_VERIFY, spec);
 	spec->auth = api_auth_decode(object, &spec->unsupported);
 	spec->template = api_template_decode(object, &spec->unsupported);
 }

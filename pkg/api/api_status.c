@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/api_impl.h"
 #include "base/intern.h"
 #include "base/mem.h"
 #include "base/mono.h"
@@ -62,12 +63,31 @@ const char *api_reason_name(enum api_reason reason)
 		[API_REASON_HOST_UNKNOWN] = "HostUnknown",
 		[API_REASON_NOT_PROBED] = "NotProbed",
 		[API_REASON_PROBE_UNSUPPORTED] = "ProbeUnsupported",
+		[API_REASON_CNAME_FOUND] = "CNAMEFound",
+		[API_REASON_CNAME_MISSING] = "CNAMEMissing",
+		[API_REASON_CNAME_MISMATCH] = "CNAMEMismatch",
+		[API_REASON_ZONE_NOT_DELEGATED] = "ZoneNotDelegated",
+		[API_REASON_ZONE_SIGNED] = "ZoneSigned",
+		[API_REASON_DNS_UNAVAILABLE] = "DNSUnavailable",
+		[API_REASON_NOT_VERIFIED] = "NotVerified",
 		[API_REASON_VERIFICATION_DISABLED] = "VerificationDisabled",
 		[API_REASON_PROGRESSING] = "Progressing",
 		[API_REASON_PROGRESSING_WITH_RETRY] = "ProgressingWithRetry",
 	};
 
 	return names[reason];
+}
+
+const char *api_verification_name(enum cname_verdict verification)
+{
+	static const char *const names[] = {
+		[CNAME_UNKNOWN] = "Unknown",
+		[CNAME_FOUND] = "Found",
+		[CNAME_MISSING] = "Missing",
+		[CNAME_MISMATCH] = "Mismatch",
+	};
+
+	return names[verification];
 }
 
 static const char *value_name(enum api_status_value value)
@@ -91,10 +111,12 @@ void api_status_done(struct api_status *status)
 	for (i = 0; i < status->records_len; i++) {
 		free(status->records[i].domain);
 		free(status->records[i].value);
+		free(status->records[i].observed);
 	}
 	free(status->records);
 	free(status->handled_rotate);
 	free(status->handled_probe);
+	free(status->handled_verify);
 	api_status_init(status, -1);
 }
 
@@ -135,25 +157,44 @@ void api_status_add_record(struct api_status *status, const char *domain, const 
 	status->records[status->records_len++] = (struct api_record){
 		.domain = mem_strdup(domain),
 		.value = mem_strdup(value),
+		.transition_s = -1,
 	};
 }
 
-void api_status_set_handled(struct api_status *status, const char *rotate, const char *probe)
+void api_record_set(struct api_record *record, enum cname_verdict verification,
+		    const char *observed)
+{
+	free(record->observed);
+	record->observed = *observed ? mem_strdup(observed) : NULL;
+	record->verification = verification;
+}
+
+void api_status_set_handled(struct api_status *status, const char *rotate, const char *probe,
+			    const char *verify)
 {
 	free(status->handled_rotate);
 	free(status->handled_probe);
+	free(status->handled_verify);
 	status->handled_rotate = rotate ? mem_strdup(rotate) : NULL;
 	status->handled_probe = probe ? mem_strdup(probe) : NULL;
+	status->handled_verify = verify ? mem_strdup(verify) : NULL;
 }
 
-const char *api_record_value(const struct api_status *status, const char *domain)
+struct api_record *api_record_find(const struct api_status *status, const char *domain)
 {
 	size_t i;
 
 	for (i = 0; i < status->records_len; i++)
 		if (strcmp(status->records[i].domain, domain) == 0)
-			return status->records[i].value;
+			return &status->records[i];
 	return NULL;
+}
+
+const char *api_record_value(const struct api_status *status, const char *domain)
+{
+	const struct api_record *record = api_record_find(status, domain);
+
+	return record ? record->value : NULL;
 }
 
 static bool condition_equal(const struct api_condition *a, const struct api_condition *b)
@@ -170,20 +211,26 @@ static bool text_equal(const char *a, const char *b)
 	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+static bool record_equal(const struct api_record *a, const struct api_record *b)
+{
+	return strcmp(a->domain, b->domain) == 0 && strcmp(a->value, b->value) == 0 &&
+	       a->verification == b->verification && text_equal(a->observed, b->observed);
+}
+
 bool api_status_equal(const struct api_status *a, const struct api_status *b)
 {
 	size_t i;
 
 	if (a->observed_generation != b->observed_generation || a->records_len != b->records_len ||
 	    a->loss_s != b->loss_s || !text_equal(a->handled_rotate, b->handled_rotate) ||
-	    !text_equal(a->handled_probe, b->handled_probe))
+	    !text_equal(a->handled_probe, b->handled_probe) ||
+	    !text_equal(a->handled_verify, b->handled_verify))
 		return false;
 	for (i = 0; i < API_TYPES; i++)
 		if (!condition_equal(&a->conditions[i], &b->conditions[i]))
 			return false;
 	for (i = 0; i < a->records_len; i++)
-		if (strcmp(a->records[i].domain, b->records[i].domain) != 0 ||
-		    strcmp(a->records[i].value, b->records[i].value) != 0)
+		if (!record_equal(&a->records[i], &b->records[i]))
 			return false;
 	return true;
 }
@@ -219,7 +266,18 @@ static json_t *condition_json(enum api_type type, const struct api_condition *ha
 	return json;
 }
 
-static json_t *record_json(const struct api_record *record)
+/* A verdict about another value is another one. */
+static int64_t record_transition_s(const struct api_record *have, const struct api_record *want,
+				   int64_t now_s)
+{
+	bool kept = have && have->transition_s >= 0 && have->verification == want->verification &&
+		    strcmp(have->value, want->value) == 0;
+
+	return kept ? have->transition_s : now_s;
+}
+
+static json_t *record_json(const struct api_record *have, const struct api_record *record,
+			   int64_t now_s)
 {
 	CLEANUP(mem_freep) char *name = mem_printf("%s%s", DNSNAME_CHALLENGE, record->domain);
 	json_t *json = json_object();
@@ -228,7 +286,9 @@ static json_t *record_json(const struct api_record *record)
 	jv_set_str(json, "name", name);
 	jv_set_str(json, "type", "CNAME");
 	jv_set_str(json, "value", record->value);
-	jv_set_str(json, "verification", "Unknown");
+	jv_set_str(json, "verification", api_verification_name(record->verification));
+	jv_set_str(json, "observed", record->observed ? record->observed : "");
+	set_time(json, "lastTransitionTime", record_transition_s(have, record, now_s));
 	return json;
 }
 
@@ -247,7 +307,9 @@ json_t *api_status_patch(const struct api_registration *have, const struct api_s
 				  condition_json((enum api_type)i, &have->status.conditions[i],
 						 &want->conditions[i], now_s));
 	for (i = 0; i < want->records_len; i++)
-		jv_append(records, record_json(&want->records[i]));
+		jv_append(records,
+			  record_json(api_record_find(&have->status, want->records[i].domain),
+				      &want->records[i], now_s));
 	jv_set_str(jv_ensure_object(patch, "metadata"), "resourceVersion", have->resource_version);
 	jv_set_int(status, "observedGeneration", want->observed_generation);
 	jv_set(status, "conditions", conditions);
@@ -257,6 +319,8 @@ json_t *api_status_patch(const struct api_registration *have, const struct api_s
 		jv_set_str(jv_ensure_object(status, "lastHandled"), "rotate", want->handled_rotate);
 	if (want->handled_probe)
 		jv_set_str(jv_ensure_object(status, "lastHandled"), "probe", want->handled_probe);
+	if (want->handled_verify)
+		jv_set_str(jv_ensure_object(status, "lastHandled"), "verify", want->handled_verify);
 	if (want->loss_s >= 0)
 		set_time(status, "lastAccountLossTime", want->loss_s);
 	return patch;

@@ -113,6 +113,7 @@ static void fill(struct api_status *status)
 	api_status_set(status, API_CNAME_READY, API_UNKNOWN, API_REASON_VERIFICATION_DISABLED, "");
 	api_status_add_record(status, "a.example", "x.auth");
 	api_status_add_record(status, "b.example", "y.auth");
+	api_record_set(&status->records[1], CNAME_MISMATCH, "z.example.net");
 }
 
 static void set_text(char **text, const char *value)
@@ -154,6 +155,15 @@ static void vary(struct api_status *status, int way)
 	case 8:
 		set_text(&status->records[1].domain, "c.example");
 		break;
+	case 9:
+		api_record_set(&status->records[1], CNAME_MISMATCH, "x.example.net");
+		break;
+	case 10:
+		api_record_set(&status->records[1], CNAME_MISSING, "z.example.net");
+		break;
+	case 11:
+		api_status_set_handled(status, NULL, NULL, "1");
+		break;
 	default:
 		set_text(&status->records[0].value, "z.auth");
 		break;
@@ -165,7 +175,7 @@ static void test_equal(void **state)
 	int way;
 
 	(void)state;
-	for (way = 0; way < 10; way++) {
+	for (way = 0; way < 13; way++) {
 		CLEANUP(api_status_donep) struct api_status a;
 		CLEANUP(api_status_donep) struct api_status b;
 
@@ -173,6 +183,7 @@ static void test_equal(void **state)
 		fill(&b);
 		a.conditions[API_READY].transition_s = 1;
 		b.conditions[API_READY].transition_s = 2;
+		a.records[0].transition_s = 3;
 		assert_true(api_status_equal(&a, &b));
 		vary(&b, way);
 		assert_false(api_status_equal(&a, &b));
@@ -206,7 +217,11 @@ static void test_patch(void **state)
 		"{\"type\":\"Registered\",\"status\":\"Unknown\",\"reason\":\"Registering\","
 		"\"message\":\"\",\"lastTransitionTime\":\"2026-11-24T10:00:00Z\"},"
 		"{\"type\":\"SecretReady\",\"status\":\"True\",\"lastTransitionTime\":\"?\"},"
-		"{\"type\":\"Reconciling\",\"status\":\"True\"}]}}");
+		"{\"type\":\"Reconciling\",\"status\":\"True\"}],"
+		"\"records\":[{\"domain\":\"a.example\",\"value\":\"another.auth\","
+		"\"lastTransitionTime\":\"2026-11-24T11:00:00Z\"},{\"domain\":\"b.example\","
+		"\"value\":\"y.auth\",\"verification\":\"Mismatch\","
+		"\"lastTransitionTime\":\"2026-11-24T11:00:00Z\"}]}}");
 	CLEANUP(jv_freep)
 	json_t *expected = parse(
 		"{\"metadata\":{\"resourceVersion\":\"42\"},\"status\":{\"observedGeneration\":3,"
@@ -224,9 +239,12 @@ static void test_patch(void **state)
 		"\"message\":\"\",\"observedGeneration\":3,"
 		"\"lastTransitionTime\":\"1970-01-02T00:00:00Z\"}],"
 		"\"records\":[{\"domain\":\"a.example\",\"name\":\"_acme-challenge.a.example\","
-		"\"type\":\"CNAME\",\"value\":\"x.auth\",\"verification\":\"Unknown\"},"
+		"\"type\":\"CNAME\",\"value\":\"x.auth\",\"verification\":\"Unknown\","
+		"\"observed\":\"\",\"lastTransitionTime\":\"1970-01-02T00:00:00Z\"},"
 		"{\"domain\":\"b.example\",\"name\":\"_acme-challenge.b.example\","
-		"\"type\":\"CNAME\",\"value\":\"y.auth\",\"verification\":\"Unknown\"}]}}");
+		"\"type\":\"CNAME\",\"value\":\"y.auth\",\"verification\":\"Mismatch\","
+		"\"observed\":\"z.example.net\","
+		"\"lastTransitionTime\":\"2026-11-24T11:00:00Z\"}]}}");
 	CLEANUP(api_status_donep) struct api_status want;
 	CLEANUP(jv_freep) json_t *patch = NULL;
 
@@ -258,11 +276,13 @@ static void test_patch_round_trip(void **state)
 	for (i = 0; i < API_TYPES; i++)
 		api_status_set(&want, (enum api_type)i, (enum api_status_value)(i % 3),
 			       (enum api_reason)(i + 1), "m\xc3\xbc");
+	api_status_set_handled(&want, "1", "2", "3");
 	patch = api_status_patch(have, &want, 7);
 	jv_set(object, "status", json_incref(json_object_get(patch, "status")));
 	again = api_decode(object);
 	assert_true(api_status_equal(&again->status, &want));
 	assert_int_equal(again->status.conditions[API_STALLED].transition_s, 7);
+	assert_int_equal(again->status.records[0].transition_s, 7);
 
 	api_status_done(&want);
 	json_decref(patch);

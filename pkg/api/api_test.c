@@ -47,6 +47,7 @@ static void test_full(void **state)
 	assert_int_equal(ready->observed_generation, 5);
 	assert_int_equal(ready->transition_s, 60);
 	assert_false(r->status.conditions[API_STALLED].present);
+	assert_true(r->spec.verify);
 	assert_string_equal(api_record_value(&r->status, "example.com"), "x.auth.example.com");
 	assert_null(api_record_value(&r->status, "www.example.org"));
 }
@@ -192,6 +193,7 @@ static const struct {
 	{SPEC(",\"accountPolicy\":1"), "spec.accountPolicy: "},
 	{SPEC(",\"secretTemplate\":[]"), "spec.secretTemplate: "},
 	{SPEC(",\"suspend\":\"true\""), "spec.suspend: "},
+	{SPEC(",\"cname\":{\"verify\":1}"), "spec.cname.verify: "},
 	{SPEC(",\"deletionPolicy\":\"delete\""), "spec.deletionPolicy: "},
 	{SPEC(",\"deletionPolicy\":[]"), "spec.deletionPolicy: "},
 };
@@ -214,45 +216,68 @@ static void test_unsupported(void **state)
 	}
 }
 
-#define ANNOTATED(name, value)                                                                     \
-	"{\"metadata\":{\"name\":\"a\",\"uid\":\"b\",\"annotations\":{\"" API_GROUP "/" name       \
-	"\":\"" value "\"}},\"spec\":{" HOST "," REF "," DOMS "}}"
+static const struct act {
+	const char *annotation;
+	size_t field;
+} acts[] = {
+	{API_ANNOTATION_ROTATE, offsetof(struct api_registration, rotate)},
+	{API_ANNOTATION_PROBE, offsetof(struct api_registration, probe)},
+	{API_ANNOTATION_VERIFY, offsetof(struct api_registration, verify)},
+};
 
-static void check_act(const char *annotation, const char *value, const char *got,
-		      const struct api_registration *too_long)
+static struct api_registration *decode_annotated(const char *annotation, const char *value)
 {
-	assert_string_equal(got, value);
-	assert_non_null(strstr(too_long->spec.unsupported, annotation));
+	CLEANUP(mem_freep)
+	char *text = mem_printf("{\"metadata\":{\"name\":\"a\",\"uid\":\"b\","
+				"\"annotations\":{\"%s\":\"%s\"}},"
+				"\"spec\":{" HOST "," REF "," DOMS "}}",
+				annotation, value);
+
+	return decode(text);
+}
+
+static const char *act_of(const struct api_registration *r, const struct act *act)
+{
+	const char *text;
+
+	memcpy(&text, (const char *)r + act->field, sizeof(text));
+	return text;
 }
 
 static void test_acts(void **state)
 {
 	CLEANUP(mem_freep) char *value = mem_zalloc(API_MAX_ACT + 2);
-	CLEANUP(api_freep) struct api_registration *none = decode(SPEC(""));
-	CLEANUP(api_freep)
-	struct api_registration *rotate = decode(ANNOTATED("rotate", "2026-11-24"));
-	CLEANUP(api_freep) struct api_registration *probe = decode(ANNOTATED("probe", "1"));
-	CLEANUP(mem_freep) char *long_rotate = NULL;
-	CLEANUP(mem_freep) char *long_probe = NULL;
-	CLEANUP(api_freep) struct api_registration *no_rotate = NULL;
-	CLEANUP(api_freep) struct api_registration *no_probe = NULL;
+	size_t i;
+	size_t k;
 
 	(void)state;
 	memset(value, 'x', API_MAX_ACT + 1);
-	long_rotate = mem_printf(ANNOTATED("rotate", "%s"), value);
-	long_probe = mem_printf(ANNOTATED("probe", "%s"), value);
-	no_rotate = decode(long_rotate);
-	no_probe = decode(long_probe);
-	check_act(API_ANNOTATION_ROTATE, "2026-11-24", rotate->rotate, no_rotate);
-	check_act(API_ANNOTATION_PROBE, "1", probe->probe, no_probe);
-	assert_null(rotate->spec.unsupported);
-	assert_null(probe->spec.unsupported);
-	assert_string_equal(none->rotate, "");
-	assert_string_equal(none->probe, "");
-	assert_string_equal(rotate->probe, "");
+	for (i = 0; i < ARRAY_LEN(acts); i++) {
+		CLEANUP(api_freep)
+		struct api_registration *r = decode_annotated(acts[i].annotation, "2026-11-24");
+		CLEANUP(api_freep)
+		struct api_registration *too_long = decode_annotated(acts[i].annotation, value);
+
+		for (k = 0; k < ARRAY_LEN(acts); k++)
+			assert_string_equal(act_of(r, &acts[k]), k == i ? "2026-11-24" : "");
+		assert_null(r->spec.unsupported);
+		assert_non_null(strstr(too_long->spec.unsupported, acts[i].annotation));
+	}
 }
 
-/* The CNAME's fields are answered by CNAMEReady; an empty authentication is none. */
+static void test_verify(void **state)
+{
+	CLEANUP(api_freep) struct api_registration *none = decode(SPEC(""));
+	CLEANUP(api_freep)
+	struct api_registration *off = decode(SPEC(",\"cname\":{\"verify\":false}"));
+
+	(void)state;
+	assert_true(none->spec.verify);
+	assert_false(off->spec.verify);
+	assert_null(off->spec.unsupported);
+}
+
+/* An empty authentication is none. */
 static void test_fields_that_ask_for_nothing(void **state)
 {
 	CLEANUP(api_freep)
@@ -347,6 +372,7 @@ int main(void)
 		cmocka_unit_test(test_folding),
 		cmocka_unit_test(test_unsupported),
 		cmocka_unit_test(test_acts),
+		cmocka_unit_test(test_verify),
 		cmocka_unit_test(test_fields_that_ask_for_nothing),
 		cmocka_unit_test(test_null_fields),
 		cmocka_unit_test(test_bounds),

@@ -16,10 +16,12 @@
 enum cname_verdict {
 	CNAME_UNKNOWN,	/* no answer that can be used; the reason says why */
 	CNAME_FOUND,	/* it leads there. Of a zone: it is delegated and answers */
-	CNAME_MISSING,	/* there is no CNAME. Of a zone: it is not delegated */
+	CNAME_MISSING,	/* there is no CNAME */
 	CNAME_MISMATCH, /* it leads elsewhere */
-	CNAME_SIGNED,	/* of a zone: a DS record in front of it, so that nobody who validates takes
-			 what acme-dns answers, which cannot sign */
+	/* Of the zone that it leads to: */
+	CNAME_UNDELEGATED,
+	CNAME_SIGNED, /* a DS record in front of it, so that nobody who validates takes what
+			 acme-dns answers, which cannot sign */
 };
 
 enum cname_reason {
@@ -37,13 +39,13 @@ enum cname_reason {
 	CNAME_NO_SERVERS,      /* authoritative: none of the zone's servers has an address */
 	CNAME_ADDRESS_REFUSED, /* authoritative: they only have addresses that must not be used */
 	/* CNAME_MISSING */
-	CNAME_NO_NAME,	     /* nothing at all is there */
-	CNAME_NO_CNAME,	     /* something else is, and may keep a CNAME from being added (TXT, A) */
-	CNAME_NOT_DELEGATED, /* of a zone */
+	CNAME_NO_NAME,	/* nothing at all is there */
+	CNAME_NO_CNAME, /* something else is, and may keep a CNAME from being added (TXT, A) */
 	/* CNAME_MISMATCH */
 	CNAME_ELSEWHERE,
 	CNAME_LOOP, /* round in circles, or on for more than DNS_MAX_HOPS */
-	/* CNAME_SIGNED */
+	/* CNAME_UNDELEGATED, CNAME_SIGNED */
+	CNAME_NOT_DELEGATED,
 	CNAME_HAS_DS,
 };
 

@@ -80,12 +80,15 @@ static void act_leftover(struct record *record, const struct plan_view *view, co
 static void act_event(struct record *record, const struct plan_view *view, enum plan_news news)
 {
 	const struct api_condition *ready = &view->object->status.conditions[API_READY];
+	const struct api_condition *cname = &view->object->status.conditions[API_CNAME_READY];
 	bool good = ready->reason == API_REASON_READY;
 
 	if (news == PLAN_NEWS_ROTATED)
 		emit(record, view->object, false, "Rotated",
 		     "every account has another in its place, as was asked for; change each CNAME "
 		     "to what status.records says");
+	else if (news == PLAN_NEWS_DRIFTED)
+		emit(record, view->object, true, api_reason_name(cname->reason), cname->message);
 	else
 		emit(record, view->object, !good,
 		     good ? "Registered" : api_reason_name(ready->reason), ready->message);
@@ -166,6 +169,8 @@ static void on_patched(void *ctx, json_t *object, const struct err *err)
 		act_failed(record, "patching status failed", &futile);
 		return;
 	}
+	if (patch->news & PLAN_NEWS_DRIFTED)
+		metrics_add(record->controller->metrics.drifts, NULL, 1);
 	plan_fold_status(record_memory(record), patch->generation, patch->news);
 	record_done(record);
 }

@@ -51,6 +51,19 @@ static void resolve_api(evutil_socket_t fd, short what, void *ctx)
 			resolve_start(controller->resolve, url.host, on_api_addrs, controller);
 }
 
+const char *controller_refusal(void *ctx, const struct cidr_addr *addr)
+{
+	const struct controller *controller = ctx;
+	const struct cidr_policy policy = {
+		.allowed = controller->options.allowed,
+		.allowed_len = controller->options.allowed_len,
+		.refused = controller->api_addrs,
+		.refused_len = controller->api_addrs_len,
+	};
+
+	return cidr_refusal(&policy, addr);
+}
+
 /* ---- the cache's handlers ---- */
 
 static void *decode(const json_t *object)
@@ -247,7 +260,8 @@ struct controller *controller_new(const struct controller_options *options, stru
 	if (!options->drain_ms)
 		controller->options.drain_ms = DRAIN_MS;
 	controller->resolve = resolve_new(options->base, &resolve, err);
-	if (!controller->resolve) {
+	if (!controller->resolve || verify_start(controller, err)) {
+		resolve_free(controller->resolve);
 		free(controller);
 		return NULL;
 	}
@@ -279,6 +293,7 @@ void controller_free(struct controller *controller)
 		event_free(controller->drain_timer);
 	if (controller->probe_timer)
 		event_free(controller->probe_timer);
+	verify_stop(controller);
 	workq_free(controller->queue);
 	http_free(controller->http);
 	resolve_free(controller->resolve);

@@ -33,6 +33,9 @@ struct controller_options {
 	const char *user_agent;
 	const char *const *namespaces; /* NULL-terminated; NULL: all */
 	const char *dns_servers;       /* as resolve_options'; NULL: the system's (all but tests) */
+	const char *dns_resolvers;     /* --dns-resolvers, as dns_options'; NULL: resolv.conf's */
+	bool dns_authoritative;	       /* --dns-mode: ask the zones' own servers */
+	uint16_t dns_port;	       /* of those; 0: 53 (tests) */
 	const char *api_server;	       /* URL: its addresses are refused to tenants */
 	const struct cidr *allowed;    /* --allow-address */
 	size_t allowed_len;

@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "breaker/breaker.h"
 #include "controller/controller.h"
+#include "dns/dns.h"
 #include "http/http.h"
 #include "informer/informer.h"
 #include "ledger/ledger.h"
@@ -25,7 +26,9 @@
 
 struct channel;
 struct host;
+struct lookup;
 struct reference;
+struct verify;
 
 /* What an object waits for at its Secret. */
 enum record_stage {
@@ -66,6 +69,10 @@ struct record {
 	struct probe *probe; /* an account is being asked for */
 	int64_t probe_ms;    /* when the next round is due; 0: not before something happens */
 
+	/* verify.c */
+	struct verify *verify; /* the CNAMEs that status names; NULL: none, or none is looked up */
+	bool viewed;	       /* a pass was made over the object */
+
 	/* channel.c */
 	enum record_stage stage;
 	struct plan_edit *edit;			    /* in the write under way */
@@ -98,14 +105,24 @@ struct controller {
 	bool draining;
 	struct event *drain_timer;
 	struct event *probe_timer;
+	struct dns *dns;
+	struct event *verify_timer;
+	int64_t verify_ms; /* when that fires; 0: it does not */
+	struct lookup *lookups_due, *lookups_running;
 	int64_t drain_until_ms;
 	void (*drained)(void *ctx);
 	void *drained_ctx;
 	struct {
 		struct metrics_family *reconciles, *reconcile_time, *registrations, *orphaned;
-		struct metrics_family *unavailable, *health_probes, *probes;
+		struct metrics_family *unavailable, *health_probes, *probes, *lookups, *drifts;
 	} metrics;
 };
+
+/* ---- controller.c ---- */
+
+/* Why an address that a tenant's server has must not be used, as cidr_refusal(); ctx is the
+ * controller. */
+const char *controller_refusal(void *ctx, const struct cidr_addr *addr);
 
 /* ---- record.c ---- */
 
@@ -154,6 +171,14 @@ int64_t probe_first_ms(const struct controller *controller, const struct api_reg
 void probe_start(struct record *record, const struct plan_view *view, size_t domain);
 void probe_end_round(struct record *record, const struct plan_view *view);
 void probe_cancel(struct record *record);
+
+/* ---- verify.c: do the CNAMEs lead to the accounts? ---- */
+
+int verify_start(struct controller *controller, struct err *err) MUST_CHECK;
+void verify_stop(struct controller *controller); /* after the records */
+/* Lets the object's CNAMEs be looked up, and shows what is known of them. */
+void verify_view(struct record *record, struct plan_view *view);
+void verify_drop(struct record *record);
 
 /* ---- reference.c: what the spec refers to, to authenticate both ends of a registration ---- */
 

@@ -3,7 +3,8 @@
 #define CONTROLLER_TEST_WORLD_H
 
 /* For the tests of this package: a controller with its peers in one loop, and words to say what is
- * given and what is expected. Objects are in the namespace "default" unless a word says otherwise.
+ * given and what is expected. Objects are in the namespace "default", and their CNAMEs are not
+ * looked up, unless a word says otherwise.
  */
 
 #include <arpa/inet.h>
@@ -105,6 +106,7 @@ static inline int world_set_up(void **state)
 		.events = w->events,
 		.metrics = w->metrics,
 		.user_agent = "controller-test",
+		.dns_resolvers = "127.0.0.1:1",
 		.api_server = kube_config_server(w->config),
 		.allowed = &w->allowed,
 		.allowed_len = 1,
@@ -151,11 +153,12 @@ static inline json_t *new_object(struct world *w, const char *name, const char *
 {
 	CLEANUP(mem_freep) char *uid = mem_printf("uid-%d", ++w->uids);
 	json_t *object = json_pack(
-		"{s:s, s:s, s:{s:s, s:s, s:s, s:i}, s:{s:s, s:{s:s, s:s}, s:o}, s:{s:i}}",
+		"{s:s, s:s, s:{s:s, s:s, s:s, s:i}, s:{s:s, s:{s:s, s:s}, s:o, s:{s:b}}, s:{s:i}}",
 		"apiVersion", "acme-dns-operator.github.io/v1alpha1", "kind", "AcmeDnsRegistration",
 		"metadata", "namespace", "default", "name", name, "uid", uid, "generation", 1,
 		"spec", "host", host, "accountSecretRef", "name", secret, "key", WORLD_KEY,
-		"domains", json_loads(domains, 0, NULL), "status", "observedGeneration", -1);
+		"domains", json_loads(domains, 0, NULL), "cname", "verify", 0, "status",
+		"observedGeneration", -1);
 
 	assert_non_null(object);
 	return object;

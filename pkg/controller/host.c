@@ -230,13 +230,6 @@ static void set_failed(struct host *host, const char *message)
 /* Those of the addresses that may be used, as libcurl wants them; "" with the reason for none. */
 static void judge(struct host *host, const struct resolve_answer *answer, const char **ret_refusal)
 {
-	const struct controller *controller = host->controller;
-	const struct cidr_policy policy = {
-		.allowed = controller->options.allowed,
-		.allowed_len = controller->options.allowed_len,
-		.refused = controller->api_addrs,
-		.refused_len = controller->api_addrs_len,
-	};
 	CLEANUP(buf_donep) struct buf pin = BUF_INIT(2048);
 	size_t used = 0;
 	size_t i;
@@ -244,7 +237,7 @@ static void judge(struct host *host, const struct resolve_answer *answer, const 
 	(void)buf_addf(&pin, "%s%s%s:%d:", host->ipv6 ? "[" : "", host->name, host->ipv6 ? "]" : "",
 		       host->port);
 	for (i = 0; i < answer->len; i++) {
-		const char *refusal = cidr_refusal(&policy, &answer->addrs[i]);
+		const char *refusal = controller_refusal(host->controller, &answer->addrs[i]);
 		char text[CIDR_TEXT_LEN];
 
 		if (refusal) {

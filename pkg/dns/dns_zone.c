@@ -31,7 +31,7 @@ static void on_soa(struct dns_run *run, enum cname_reason reason, const ns_msg *
 	    (is_denied && strcmp(denier, zone) == 0))
 		dns_run_ask_resolvers(run, zone, ns_t_ds, on_ds);
 	else if (is_denied || ns_msg_getflag(*msg, ns_f_rcode) == ns_r_nxdomain)
-		dns_run_end(run, CNAME_MISSING, CNAME_NOT_DELEGATED);
+		dns_run_end(run, CNAME_UNDELEGATED, CNAME_NOT_DELEGATED);
 	else
 		dns_run_end(run, CNAME_UNKNOWN, CNAME_LAME);
 }

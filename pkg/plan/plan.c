@@ -182,7 +182,7 @@ static bool publish_status(const struct plan_view *view, const struct plan_memor
 	if (!api_status_equal(&view->object->status, &action->status))
 		return decide(action, PLAN_PATCH_STATUS);
 	plan_action_done(action);
-	action->news = memory->news & PLAN_NEWS_READY ? PLAN_NEWS_READY : PLAN_NEWS_ROTATED;
+	action->news = (enum plan_news)(memory->news & -memory->news); /* one of them */
 	return decide(action, memory->news ? PLAN_EMIT_EVENT : PLAN_WAIT);
 }
 

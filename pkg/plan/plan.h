@@ -91,6 +91,7 @@ struct plan_owner {
 enum plan_news {
 	PLAN_NEWS_READY = 1,   /* Ready says something else than before */
 	PLAN_NEWS_ROTATED = 2, /* a rotation is done: other accounts have taken their place */
+	PLAN_NEWS_DRIFTED = 4, /* a CNAME that was right is right no more */
 };
 
 /* What went wrong last, and so waits for retry_ms. */
@@ -194,6 +195,15 @@ enum plan_references {
 	PLAN_REFERENCES_OK,	/* all there and usable, for this generation */
 };
 
+/* What is known of one CNAME of status.records. */
+struct plan_seen {
+	uint64_t look;	      /* plan_record_look() of it */
+	const char *observed; /* MISMATCH; "" = nothing to show */
+	enum cname_verdict verdict;
+	enum cname_reason reason;
+	bool told; /* seen by this process; else verdict is what status said */
+};
+
 struct plan_view {
 	const struct api_registration *object; /* NULL: not in the cache */
 	const char *holder;		       /* uuid of this process */
@@ -201,6 +211,9 @@ struct plan_view {
 	struct plan_secret secret;
 	struct plan_host host;
 	enum plan_references references;
+	const struct plan_seen *seen; /* in DNS; lent */
+	size_t seen_len;
+	bool verified;	/* all of it since API_ANNOTATION_VERIFY has its value */
 	int64_t now_ms; /* monotonic */
 	int64_t wall_s; /* since 1970: for what outlives the process */
 	int64_t lost_account_grace_ms;
@@ -339,6 +352,8 @@ int64_t plan_fold_round(struct plan_memory *memory, const struct plan_view *view
 int plan_unfinished(const struct plan_memory *memory);
 /* Slots of the host that it takes: works CLAIMED or POSTING. */
 int plan_slots_held(const struct plan_memory *memory);
+/* What tells a record from one of another domain or value. */
+uint64_t plan_record_look(const char *domain, const char *value);
 /* What is new when status is written over the object's: enum plan_news. */
 unsigned int plan_news(const struct api_registration *object, const struct api_status *written);
 /* The pause after a round that found this, but for jitter. */

@@ -104,7 +104,8 @@ static bool is_rotated(const struct api_registration *object, const struct api_s
 unsigned int plan_news(const struct api_registration *object, const struct api_status *written)
 {
 	return (is_ready_changed(object, written) ? PLAN_NEWS_READY : 0U) |
-	       (is_rotated(object, written) ? PLAN_NEWS_ROTATED : 0U);
+	       (is_rotated(object, written) ? PLAN_NEWS_ROTATED : 0U) |
+	       (plan_is_drift(object, written) ? PLAN_NEWS_DRIFTED : 0U);
 }
 
 void plan_fold_status(struct plan_memory *memory, int64_t generation, unsigned int news)

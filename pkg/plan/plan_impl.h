@@ -171,6 +171,13 @@ bool plan_is_finding(enum api_reason reason);
 /* The finding is what the annotation, as it is now, has asked for. */
 bool plan_is_probe_done(const struct api_registration *object, const struct plan_finding *finding);
 
+/* ---- plan_cname.c: do the CNAMEs lead where status says? ---- */
+
+/* Completes the records of want and sets CNAMEReady; returns lastHandled.verify, lent by view. */
+const char *plan_cname(const struct plan_view *view, struct api_status *want);
+/* A CNAME that was found is not, by what is written. */
+bool plan_is_drift(const struct api_registration *object, const struct api_status *written);
+
 /* ---- plan_status.c ---- */
 
 /* It is worth a word in status. */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fnv.h"
 #include "plan/plan_impl.h"
 
 #define MISSES_MOST 3
@@ -17,7 +18,6 @@
  * so takes nobody's credentials, or whose account was put back. */
 #define SOON_MS	   600000
 #define JITTER_PER 5 /* up to a fifth more */
-#define FNV_PRIME  UINT64_C(0x100000001b3)
 
 /* ---- findings ---- */
 
@@ -73,18 +73,9 @@ static void note(struct plan_round *round, enum api_reason reason, const char *d
 
 /* ---- what an account looks like ---- */
 
-/* FNV-1a, with the NUL. */
-static uint64_t digest(uint64_t hash, const char *text)
-{
-	do {
-		hash = (hash ^ (unsigned char)*text) * FNV_PRIME;
-	} while (*text++);
-	return hash;
-}
-
 static uint64_t digest_of(const char *text)
 {
-	return digest(UINT64_C(0xcbf29ce484222325), text);
+	return fnv_text(FNV_BEGIN, text);
 }
 
 /* Never 0. */
@@ -94,8 +85,8 @@ static uint64_t look_of(const struct plan_view *view, size_t i)
 
 	ledger_look_credentials(view->secret.ledger, view->secret.key,
 				view->object->spec.domains[i], &credentials);
-	return digest(digest(digest_of(credentials.username), credentials.password),
-		      credentials.subdomain) |
+	return fnv_text(fnv_text(digest_of(credentials.username), credentials.password),
+			credentials.subdomain) |
 	       1;
 }
 

@@ -79,13 +79,13 @@ static void asked(struct scene *s)
 static void handled(struct scene *s)
 {
 	asked(s);
-	api_status_set_handled(&s->object->status, NULL, "1");
+	api_status_set_handled(&s->object->status, NULL, "1", NULL);
 }
 
 static void handled_before(struct scene *s)
 {
 	asked(s);
-	api_status_set_handled(&s->object->status, NULL, "0");
+	api_status_set_handled(&s->object->status, NULL, "0", NULL);
 }
 
 static void stopped(struct scene *s)

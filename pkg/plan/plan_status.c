@@ -447,15 +447,6 @@ static bool is_rotating(const struct plan_assessment *a, const struct verdict *s
 	       (summary->value == API_TRUE || summary->reason == API_REASON_CREDENTIALS_REJECTED);
 }
 
-/* What this version does not look into. */
-static void set_unknown(struct api_status *status)
-{
-	api_status_set(
-		status, API_CNAME_READY, API_UNKNOWN, API_REASON_VERIFICATION_DISABLED,
-		"this version neither looks the CNAME up, whatever the annotation verify says, nor "
-		"has external-dns make it");
-}
-
 /* ---- records ---- */
 
 /* A record named before is kept while its account may still be the one, and until there is another:
@@ -482,6 +473,7 @@ void plan_status_want(const struct plan_view *view, const struct plan_memory *me
 	struct verdict parts[3] = {registered(view, memory, assessment),
 				   secret_ready(view, memory, assessment)};
 	const char *rotated = object->status.handled_rotate;
+	const char *verified;
 	struct verdict summary;
 	size_t i;
 
@@ -496,7 +488,7 @@ void plan_status_want(const struct plan_view *view, const struct plan_memory *me
 	set(ret_status, API_REGISTERED, &parts[0]);
 	set(ret_status, API_SECRET_READY, &parts[1]);
 	set(ret_status, API_CREDENTIALS_VALID, &parts[2]);
-	set_unknown(ret_status);
+	verified = plan_cname(view, ret_status);
 	if (is_rotating(assessment, &summary))
 		set_rotating(view, memory, assessment, ret_status);
 	else
@@ -507,7 +499,8 @@ void plan_status_want(const struct plan_view *view, const struct plan_memory *me
 	api_status_set_handled(ret_status, rotated,
 			       are_others(&object->status, ret_status)
 				       ? object->status.handled_probe
-				       : probe_handled(object, memory));
+				       : probe_handled(object, memory),
+			       verified);
 	ret_status->loss_s = object->status.loss_s;
 	if (assessment && plan_is_new_loss(view, assessment))
 		ret_status->loss_s = view->wall_s;
@@ -532,10 +525,16 @@ static void keep_status(const struct api_registration *object, const struct plan
 	if (finding->reason != API_REASON_OTHER)
 		api_status_set(ret_status, API_CREDENTIALS_VALID, finding_value(finding->reason),
 			       finding->reason, finding->message);
-	api_status_set_handled(ret_status, have->handled_rotate, probe_handled(object, memory));
+	api_status_set_handled(ret_status, have->handled_rotate, probe_handled(object, memory),
+			       have->handled_verify);
 	ret_status->loss_s = have->loss_s;
-	for (i = 0; i < have->records_len; i++)
-		api_status_add_record(ret_status, have->records[i].domain, have->records[i].value);
+	for (i = 0; i < have->records_len; i++) {
+		const struct api_record *record = &have->records[i];
+
+		api_status_add_record(ret_status, record->domain, record->value);
+		api_record_set(&ret_status->records[i], record->verification,
+			       record->observed ? record->observed : "");
+	}
 }
 
 void plan_status_visit(const struct api_registration *object, const struct plan_memory *memory,

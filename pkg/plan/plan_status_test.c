@@ -411,7 +411,7 @@ static void check_rotated(const char *before, const char *handled, const char *v
 
 	api_status_init(&after, 1);
 	api_status_set(&after, API_READY, API_UNKNOWN, API_REASON_REGISTERING, "");
-	api_status_set_handled(&after, handled, NULL);
+	api_status_set_handled(&after, handled, NULL, NULL);
 	api_status_add_record(&after, "b.test", value);
 	assert_int_equal(plan_news(object, &after), rotated ? PLAN_NEWS_ROTATED : 0);
 }

@@ -5,9 +5,9 @@
 /*
  * A view and a memory for the table tests of plan, built from texts in which ' stands for ".
  *
- * Unless told otherwise: the object "one" (uid-1, generation 1, host auth.test, domain a.test) was
- * visited by this process, which leads; its host is known and has slots; the Secret is there, was
- * read just now, and holds no account, but a document of ours.
+ * Unless told otherwise: no CNAME is looked up; the object "one" (uid-1, generation 1, host
+ * auth.test, domain a.test) was visited by this process, which leads; its host is known and has
+ * slots; the Secret is there, was read just now, and holds no account, but a document of ours.
  */
 
 #include <setjmp.h>
@@ -89,6 +89,10 @@ static inline json_t *parse(const char *text)
 	return doc;
 }
 
+/* Whether CNAMEs are looked up, for a spec. */
+#define VERIFIED   ",'cname':{'verify':true}"
+#define UNVERIFIED ",'cname':{'verify':false}"
+
 /* more: further members of spec, each with a comma before it. */
 static inline struct api_registration *make_object(const char *domains, const char *more,
 						   const char *status)
@@ -96,8 +100,8 @@ static inline struct api_registration *make_object(const char *domains, const ch
 	CLEANUP(mem_freep)
 	char *text = mem_printf("{'metadata':{'name':'one','uid':'uid-1','generation':1,"
 				"'resourceVersion':'5'},'spec':{'host':'" HOST
-				"','accountSecretRef':{'name':'s'},'domains':%s%s},'status':%s}",
-				domains, more, status);
+				"','accountSecretRef':{'name':'s'},'domains':%s%s%s},'status':%s}",
+				domains, more, strstr(more, "'cname'") ? "" : UNVERIFIED, status);
 	CLEANUP(jv_freep) json_t *json = parse(text);
 
 	return api_decode(json);

@@ -169,7 +169,7 @@ static void set_spec(struct world *w, int o, const char *host, const char *domai
 	CLEANUP(mem_freep)
 	char *spec =
 		mem_printf("{%s\"host\":\"https://%s\",\"accountSecretRef\":{\"name\":\"s\"},"
-			   "\"domains\":%s,\"accountPolicy\":\"%s\"}",
+			   "\"domains\":%s,\"accountPolicy\":\"%s\",\"cname\":{\"verify\":false}}",
 			   w->auth ? AUTH : "", host, domains, w->shared ? "Shared" : "PerDomain");
 
 	jv_set(w->objects[o], "spec", parse(spec));

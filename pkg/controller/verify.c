@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Do the CNAMEs that status names lead to the accounts, and is there a zone that they lead to? Each
+ * is looked up by itself, at the times that pkg/cname says; what plan() sees changes only when an
+ * answer is to be believed.
+ *
+ * Those that are due stand in one line, and no namespace has more than its share under way: names
+ * whose servers do not answer hold up none of others.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "base/fnv.h"
+#include "base/intern.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/mono.h"
+#include "base/rnd.h"
+#include "controller/controller_impl.h"
+
+#define RUNNING_MOST  32 /* lookups under way */
+#define SHARE	      4	 /* of which one namespace may have so many */
+#define LOOK_LEAST_MS 20 /* between two walks over all names */
+
+enum lookup_state { LOOKUP_RESTING, LOOKUP_DUE, LOOKUP_RUNNING };
+
+/* One CNAME. */
+struct lookup {
+	struct record *record;
+	struct dns_call *call;
+	struct lookup *prev, *next; /* in the line, or among those under way */
+	struct cname_schedule schedule;
+	enum lookup_state state;
+};
+
+/* Those of an object, in the order of status.records. */
+struct verify {
+	size_t len;
+	uint64_t act; /* of API_ANNOTATION_VERIFY, for which all were hurried; 0: none */
+	struct plan_seen *seen;
+	struct lookup lookups[];
+};
+
+static struct plan_seen *seen_of(const struct lookup *lookup)
+{
+	const struct verify *verify = lookup->record->verify;
+
+	return &verify->seen[lookup - verify->lookups];
+}
+
+/* As status says it now; NULL when that has changed, which the next pass will find. */
+static const struct api_record *named_by(const struct lookup *lookup)
+{
+	const struct api_registration *object = record_object(lookup->record);
+	const size_t i = (size_t)(lookup - lookup->record->verify->lookups);
+	const struct api_record *named;
+
+	if (!object || i >= object->status.records_len)
+		return NULL;
+	named = &object->status.records[i];
+	return plan_record_look(named->domain, named->value) == seen_of(lookup)->look ? named
+										      : NULL;
+}
+
+/* ---- the line ---- */
+
+static void leave(struct lookup *lookup)
+{
+	struct controller *controller = lookup->record->controller;
+
+	if (lookup->state == LOOKUP_DUE)
+		DL_DELETE(controller->lookups_due, lookup);
+	else if (lookup->state == LOOKUP_RUNNING)
+		DL_DELETE(controller->lookups_running, lookup);
+	lookup->state = LOOKUP_RESTING;
+	dns_cancel(TAKE(lookup->call));
+}
+
+static bool has_place(const struct lookup *lookup)
+{
+	const struct lookup *other;
+	int all = 0;
+	int share = 0;
+
+	DL_FOREACH(lookup->record->controller->lookups_running, other) {
+		all++;
+		share += other->record->namespace == lookup->record->namespace; /* interned */
+	}
+	return all < RUNNING_MOST && share < SHARE;
+}
+
+/* No later than ms. */
+static void wake_at(struct controller *controller, int64_t ms)
+{
+	int64_t now_ms = mono_ms();
+	struct timeval in;
+
+	if (ms < now_ms + LOOK_LEAST_MS)
+		ms = now_ms + LOOK_LEAST_MS;
+	if (controller->verify_ms && controller->verify_ms <= ms)
+		return;
+	controller->verify_ms = ms;
+	in = mono_timeval(ms - now_ms);
+	(void)evtimer_add(controller->verify_timer, &in);
+}
+
+/* ---- one lookup ---- */
+
+static void count(struct controller *controller, enum cname_verdict verdict)
+{
+	static const char *const results[] = {
+		[CNAME_UNKNOWN] = "unknown",	       [CNAME_FOUND] = "found",
+		[CNAME_MISSING] = "missing",	       [CNAME_MISMATCH] = "mismatch",
+		[CNAME_UNDELEGATED] = "not_delegated", [CNAME_SIGNED] = "signed",
+	};
+	const char *const values[] = {results[verdict]};
+
+	metrics_add(controller->metrics.lookups, values, 1);
+}
+
+static void see(struct plan_seen *seen, const struct dns_answer *answer)
+{
+	intern_put(seen->observed);
+	seen->observed = intern_get(answer->observed);
+	seen->verdict = answer->verdict;
+	seen->reason = answer->reason;
+	seen->told = true;
+}
+
+static void finish(struct lookup *lookup, const struct dns_answer *answer)
+{
+	struct record *record = lookup->record;
+	struct controller *controller = record->controller;
+	struct cname_schedule *schedule = &lookup->schedule;
+
+	count(controller, answer->verdict);
+	log_debug("a CNAME was looked up", "namespace", record->namespace, "name", record->name,
+		  "result", cname_reason_text(answer->reason), NULL);
+	leave(lookup);
+	if (cname_schedule_fold(schedule, answer->verdict, answer->ttl_s, mono_ms(), rnd_u64())) {
+		see(seen_of(lookup), answer);
+		workq_add(controller->queue, record->uid, WORKQ_LOW);
+	}
+	wake_at(controller, schedule->next_ms);
+	if (controller->lookups_due)
+		wake_at(controller, 0);
+}
+
+/* That nothing is known of the zone is no news: as long as nothing bad is. */
+static void on_zone(void *ctx, const struct dns_answer *zone)
+{
+	struct lookup *lookup = ctx;
+	struct dns_answer answer = *zone;
+
+	lookup->call = NULL;
+	if (zone->verdict == CNAME_UNKNOWN && lookup->schedule.verdict <= CNAME_MISMATCH)
+		answer = (struct dns_answer){.verdict = CNAME_FOUND};
+	finish(lookup, &answer);
+}
+
+static void on_cname(void *ctx, const struct dns_answer *answer)
+{
+	struct lookup *lookup = ctx;
+	const struct api_record *named = named_by(lookup);
+	const char *zone = named ? strchr(named->value, '.') : NULL;
+
+	lookup->call = NULL;
+	if (answer->verdict == CNAME_FOUND && zone)
+		lookup->call =
+			dns_check_zone(lookup->record->controller->dns, zone + 1, on_zone, lookup);
+	else
+		finish(lookup, answer);
+}
+
+static void start(struct lookup *lookup, const struct api_record *named)
+{
+	struct controller *controller = lookup->record->controller;
+	CLEANUP(mem_freep) char *owner = mem_printf("%s%s", DNSNAME_CHALLENGE, named->domain);
+	const struct dns_question question = {
+		.owner = owner,
+		.expected = named->value,
+		.authoritative = controller->options.dns_authoritative,
+	};
+
+	DL_APPEND(controller->lookups_running, lookup);
+	lookup->state = LOOKUP_RUNNING;
+	lookup->call = dns_check(controller->dns, &question, on_cname, lookup);
+}
+
+static void start_due(struct controller *controller)
+{
+	struct lookup *lookup;
+	struct lookup *next;
+
+	DL_FOREACH_SAFE(controller->lookups_due, lookup, next) {
+		const struct api_record *named = named_by(lookup);
+
+		if (named && !has_place(lookup))
+			continue;
+		leave(lookup);
+		if (named)
+			start(lookup, named);
+	}
+}
+
+/* ---- all of them ---- */
+
+static int64_t line_up(struct record *record, int64_t now_ms)
+{
+	struct verify *verify = record->verify;
+	int64_t next_ms = INT64_MAX;
+	size_t i;
+
+	for (i = 0; verify && i < verify->len; i++) {
+		struct lookup *lookup = &verify->lookups[i];
+
+		if (lookup->state != LOOKUP_RESTING)
+			continue;
+		if (lookup->schedule.next_ms > now_ms) {
+			if (lookup->schedule.next_ms < next_ms)
+				next_ms = lookup->schedule.next_ms;
+			continue;
+		}
+		lookup->state = LOOKUP_DUE;
+		DL_APPEND(record->controller->lookups_due, lookup);
+	}
+	return next_ms;
+}
+
+static void look(evutil_socket_t fd, short what, void *ctx)
+{
+	struct controller *controller = ctx;
+	int64_t now_ms = mono_ms();
+	int64_t next_ms = INT64_MAX;
+	struct record *record;
+	struct record *after;
+
+	(void)fd;
+	(void)what;
+	controller->verify_ms = 0;
+	if (controller->draining)
+		return;
+	HASH_ITER(hh, controller->records, record, after) {
+		int64_t ms = line_up(record, now_ms);
+
+		if (ms < next_ms)
+			next_ms = ms;
+	}
+	start_due(controller);
+	if (next_ms < INT64_MAX)
+		wake_at(controller, next_ms);
+}
+
+static void declare_metrics(struct controller *controller)
+{
+	struct metrics *metrics = controller->options.metrics;
+	const struct metrics_desc lookups = {
+		.type = METRICS_COUNTER,
+		.name = "acmedns_cname_lookups_total",
+		.help = "CNAMEs that were looked up, by result",
+		.labels = {"result"},
+	};
+	const struct metrics_desc drifts = {
+		.type = METRICS_COUNTER,
+		.name = "acmedns_cname_drifts_total",
+		.help = "Times that a CNAME which was right was found missing or leading elsewhere",
+	};
+
+	controller->metrics.lookups = metrics_declare(metrics, &lookups);
+	controller->metrics.drifts = metrics_declare(metrics, &drifts);
+	metrics_add(controller->metrics.drifts, NULL, 0);
+}
+
+int verify_start(struct controller *controller, struct err *err)
+{
+	const struct controller_options *options = &controller->options;
+	const struct dns_options dns = {
+		.resolvers = options->dns_resolvers,
+		.refusal = controller_refusal,
+		.ctx = controller,
+		.port = options->dns_port,
+	};
+
+	controller->dns = dns_new(options->base, &dns, err);
+	if (!controller->dns)
+		return err_wrap(err, "--dns-resolvers %s", options->dns_resolvers);
+	declare_metrics(controller);
+	controller->verify_timer = evtimer_new(options->base, look, controller);
+	return 0;
+}
+
+void verify_stop(struct controller *controller)
+{
+	if (controller->verify_timer)
+		event_free(controller->verify_timer);
+	dns_free(controller->dns);
+}
+
+/* ---- those of one object ---- */
+
+void verify_drop(struct record *record)
+{
+	struct verify *verify = record->verify;
+	size_t i;
+
+	if (!verify)
+		return;
+	for (i = 0; i < verify->len; i++) {
+		leave(&verify->lookups[i]);
+		intern_put(verify->seen[i].observed);
+	}
+	free(verify->seen);
+	free(verify);
+	record->verify = NULL;
+}
+
+static bool is_wanted(const struct api_registration *object)
+{
+	return object && !object->deleting && object->spec.verify && !object->spec.suspend &&
+	       !object->spec.unsupported && object->status.records_len > 0;
+}
+
+static bool is_the_same(const struct verify *verify, const struct api_status *status)
+{
+	size_t i;
+
+	if (!verify || verify->len != status->records_len)
+		return false;
+	for (i = 0; i < verify->len; i++)
+		if (verify->seen[i].look !=
+		    plan_record_look(status->records[i].domain, status->records[i].value))
+			return false;
+	return true;
+}
+
+static const struct lookup *find(const struct verify *verify, uint64_t look)
+{
+	size_t i;
+
+	for (i = 0; verify && i < verify->len; i++)
+		if (verify->seen[i].look == look)
+			return &verify->lookups[i];
+	return NULL;
+}
+
+/* What is known of a CNAME stays though others come and go. One that was named while this process
+ * looked on is looked up at once. */
+static void begin(struct verify *verify, size_t i, const struct api_record *named,
+		  const struct lookup *before)
+{
+	struct cname_schedule *schedule = &verify->lookups[i].schedule;
+	const int64_t now_ms = mono_ms();
+
+	if (before) {
+		*schedule = before->schedule;
+		verify->seen[i] = *seen_of(before);
+		verify->seen[i].observed = intern_get(verify->seen[i].observed);
+		return;
+	}
+	verify->seen[i] = (struct plan_seen){
+		.look = plan_record_look(named->domain, named->value),
+		.observed = intern_get(named->observed ? named->observed : ""),
+		.verdict = named->verification,
+	};
+	cname_schedule_begin(schedule, named->verification, now_ms, rnd_u64());
+	if (verify->lookups[i].record->viewed)
+		cname_schedule_hurry(schedule, now_ms);
+}
+
+static void rebuild(struct record *record, const struct api_status *status)
+{
+	size_t len = status->records_len;
+	struct verify *verify = mem_zalloc(sizeof(*verify) + len * sizeof(verify->lookups[0]));
+	size_t i;
+
+	verify->len = len;
+	verify->act = record->verify ? record->verify->act : 0;
+	verify->seen = mem_zalloc_array(len, sizeof(*verify->seen));
+	for (i = 0; i < len; i++) {
+		const struct api_record *named = &status->records[i];
+
+		verify->lookups[i].record = record;
+		begin(verify, i, named,
+		      find(record->verify, plan_record_look(named->domain, named->value)));
+	}
+	verify_drop(record);
+	record->verify = verify;
+	wake_at(record->controller, 0);
+}
+
+static void hurry(struct record *record, const struct api_registration *object)
+{
+	struct verify *verify = record->verify;
+	const char *handled = object->status.handled_verify;
+	uint64_t act = fnv_text(FNV_BEGIN, object->verify);
+	size_t i;
+
+	if (!*object->verify || act == verify->act ||
+	    (handled && strcmp(handled, object->verify) == 0))
+		return;
+	verify->act = act;
+	for (i = 0; i < verify->len; i++)
+		cname_schedule_hurry(&verify->lookups[i].schedule, mono_ms());
+	wake_at(record->controller, 0);
+}
+
+static bool is_verified(const struct verify *verify, const struct api_registration *object)
+{
+	size_t i;
+
+	for (i = 0; i < verify->len; i++)
+		if (verify->lookups[i].schedule.asked)
+			return false;
+	return *object->verify && verify->act == fnv_text(FNV_BEGIN, object->verify);
+}
+
+void verify_view(struct record *record, struct plan_view *view)
+{
+	const struct api_registration *object = view->object;
+
+	if (!is_wanted(object)) {
+		verify_drop(record);
+	} else {
+		if (!is_the_same(record->verify, &object->status))
+			rebuild(record, &object->status);
+		hurry(record, object);
+		view->seen = record->verify->seen;
+		view->seen_len = record->verify->len;
+		view->verified = is_verified(record->verify, object);
+	}
+	record->viewed = true;
+}
