@@ -4,6 +4,7 @@
  * What must be so, by the design's section 3:
  *	- no entry of the Secret is lost by a write of ours, and none is replaced but by an account
  *	  that waited or was retired, when a rotation is asked for; then the old one is retired;
+ *	- where CNAMEs are looked up, an entry is replaced only once its CNAME leads to the new one;
  *	- an account that waits or is retired goes only for a newer one of the same server;
  *	- what an object owns goes only under deletionPolicy Delete, with the object, which goes
  *	  after it, or when its spec drops the domain; what was adopted stays;
@@ -120,6 +121,7 @@ static void check_switch(struct run *run, uint32_t domain, const struct domain_f
 		broken(run, "the entry of %s is replaced by a write of ours", name);
 	else if (before->account && !is_among(after->retired, before->account))
 		broken(run, "the entry of %s is switched, and the old one is not kept", name);
+	check_led(run, domain, before, after);
 }
 
 /* Only the newest of a server is kept. */

@@ -10,7 +10,7 @@
  * pkg/controller/snapshot.c, linked as they ship. What is modelled: an API server (world.c:
  * versions, conflicts, merge patches), an acme-dns server that counts (world.c), users (user.c),
  * time and leases (steps.c), and the glue of the controller that sends and folds (process.c, act.c,
- * reference.c, probe.c, channel.c).
+ * reference.c, probe.c, verify.c, channel.c).
  *
  * A state is one struct world: numbers only. Everything large, from a Secret to a plan_memory, is
  * kept once in a pool, and its number stands for it; so a state is compared and hashed as bytes.
@@ -130,6 +130,8 @@ struct seat {
 	int32_t wake_ms;
 	struct references references;
 	struct probe_call probe;
+	uint32_t
+		shown[DOMAINS]; /* an account that is to follow: the CNAME was seen to lead there */
 	struct request request;
 };
 
@@ -196,6 +198,8 @@ struct world {
 	uint32_t rotations;	    /* asked for so far */
 	uint32_t probes;	    /* the same of the annotation probe */
 	uint32_t rejected;	    /* bits: accounts that a server did not take once */
+	uint32_t cname[DOMAINS];    /* the account that it leads to */
+	uint32_t led[DOMAINS];	    /* bits: those that it has led to */
 	uint32_t clock_s;	    /* of the wall: a day passes, or a loss is another one */
 	uint32_t retained;	    /* bits: uids of objects that nothing held under Delete */
 	uint32_t lost_uid;	    /* object 0 when an entry was removed that day */
@@ -222,6 +226,8 @@ enum act {
 	ACT_ROTATE,   /* object 0 gets a new value of the annotation */
 	ACT_CALL_OFF, /* and loses it */
 	ACT_PROBE,    /* object 0 gets a new value of that annotation */
+	ACT_LEAD,     /* the CNAME of a domain of object 0 is made as status says */
+	ACT_LEAD_BACK,
 	ACT_DELETE_SECRET,
 	ACT_RESTORE,	   /* a backup: the Secret of yesterday, objects without status */
 	ACT_RESTORE_FIRST, /* one from before the story begins */
@@ -259,8 +265,9 @@ struct scenario {
 	bool both;		  /* object 1 is there from the beginning */
 	bool two;		  /* a second process stands by */
 	bool shared;
-	bool denies; /* 403 is among the faults */
-	bool probes; /* time makes rounds over the accounts due */
+	bool denies;   /* 403 is among the faults */
+	bool probes;   /* time makes rounds over the accounts due */
+	bool verifies; /* CNAMEs are looked up */
 	uint32_t slots;
 	uint32_t left[BUDGETS];
 	enum act acts[ACTS_MOST];
@@ -413,7 +420,7 @@ enum probed {
 	PROBED,
 };
 
-/* ---- process.c, act.c, reference.c, probe.c, channel.c: the controller's glue ---- */
+/* ---- process.c, act.c, reference.c, probe.c, verify.c, channel.c: the controller's glue ---- */
 
 void process_start(struct run *run, size_t p); /* with an empty memory and the cache as it is */
 void process_lead(struct run *run, size_t p);
@@ -448,6 +455,17 @@ void seat_end_round(struct run *run, size_t p, size_t s);
 void seat_end_probe(struct run *run, size_t p, size_t s, enum probed how);
 uint32_t seat_held(const struct run *run, const struct seat *seat); /* slots of the host */
 void seat_take_slots(struct run *run, struct seat *seat, uint32_t more);
+
+bool seat_may_see(const struct run *run, size_t p, size_t s);
+void seat_look_up(struct run *run, size_t p, size_t s);
+void process_forget_shown(struct run *run, size_t p);
+size_t show_seen(const struct api_registration *object, const uint32_t shown[DOMAINS],
+		 struct plan_seen ret_seen[DOMAINS]);
+bool user_can_lead(const struct run *run, int back);
+void user_lead(struct run *run, int back);
+void check_led(struct run *run, uint32_t domain, const struct domain_facts *before,
+	       const struct domain_facts *after);
+bool awaits_cname(const struct run *run, const struct api_registration *object);
 
 void channel_edit_seat(struct run *run, size_t p, size_t s, uint32_t claims);
 void channel_run(struct run *run, size_t p);
@@ -498,6 +516,7 @@ enum step_kind {
 	STEP_PAUSE,
 	STEP_RESYNC,
 	STEP_PROBE_DUE,
+	STEP_LOOK_UP, /* a: seat */
 	STEP_USER,
 };
 

@@ -21,6 +21,7 @@ enum question { ASK_PLAN = 1, ASK_EDIT, ASK_FOLD };
 struct sight {
 	uint32_t memory, object, known, secret, fresh, leading, host_ok, slots, references;
 	uint32_t process, incarnation, nonces, clock_s;
+	uint32_t shown[DOMAINS];
 };
 
 #define SIGHT_LEN (sizeof(struct sight) / sizeof(uint32_t))
@@ -61,7 +62,7 @@ static struct sight look(const struct run *run, size_t p, size_t s)
 	const struct seat *seat = &process->seats[s];
 	const struct api_registration *object = seat_object(run, p, s);
 
-	return (struct sight){
+	struct sight sight = {
 		.memory = seat->memory,
 		.object = object ? process->cache[seat->name].id : 0,
 		.known = process->known,
@@ -76,6 +77,8 @@ static struct sight look(const struct run *run, size_t p, size_t s)
 		.nonces = process->nonces,
 		.clock_s = run->w.clock_s,
 	};
+	memcpy(sight.shown, seat->shown, sizeof(sight.shown));
+	return sight;
 }
 
 /* channel_view() */
@@ -98,10 +101,16 @@ static void show_secret(struct store *store, const struct sight *sight, struct p
 	ret->unparsable = thing->readable ? NULL : "it cannot be read";
 }
 
-/* holder is lent to the view. */
-static void show(struct store *store, const struct sight *sight, char holder[PLAN_NONCE_LEN],
+/* What a view lends. */
+struct lent {
+	char holder[PLAN_NONCE_LEN];
+	struct plan_seen seen[DOMAINS];
+};
+
+static void show(struct store *store, const struct sight *sight, struct lent *lent,
 		 struct plan_view *ret)
 {
+	char *holder = lent->holder;
 	size_t i;
 
 	(void)snprintf(holder, PLAN_NONCE_LEN, "holder-%u-%u", sight->process, sight->incarnation);
@@ -121,6 +130,8 @@ static void show(struct store *store, const struct sight *sight, char holder[PLA
 	for (i = 0; i < PLAN_WORKS; i++)
 		ret->random[2 * i + 1] = 1 + sight->process * NONCES_EACH + sight->nonces + i;
 	show_secret(store, sight, &ret->secret);
+	ret->seen = lent->seen;
+	ret->seen_len = show_seen(ret->object, sight->shown, lent->seen);
 }
 
 /* ---- plan() ---- */
@@ -158,13 +169,13 @@ static void remember(struct store *store, const struct plan_view *view,
 
 static void ask_plan(struct store *store, const struct sight *sight, uint32_t result[MEMO_RESULTS])
 {
-	char holder[PLAN_NONCE_LEN];
 	struct plan_memory memory;
 	struct plan_action action;
 	struct plan_view view;
+	struct lent lent;
 
 	store_load_memory(store, sight->memory, &memory);
-	show(store, sight, holder, &view);
+	show(store, sight, &lent, &view);
 	plan(&view, &memory, &action);
 	remember(store, &view, &action, result);
 	plan_action_done(&action);
@@ -212,14 +223,14 @@ static void ask_edit(struct store *store, const struct sight *sights, size_t len
 	ledger = snapshot_open(snapshot, &err);
 	for (i = 0; ledger && i < len && !ledger_use(ledger, KEY, &err); i++) {
 		struct sight sight = sights[i];
-		char holder[PLAN_NONCE_LEN];
 		struct plan_memory memory;
 		struct plan_view view;
+		struct lent lent;
 		struct plan_edit edit;
 
 		sight.nonces += made;
 		store_load_memory(store, sight.memory, &memory);
-		show(store, &sight, holder, &view);
+		show(store, &sight, &lent, &view);
 		plan_edit(&view, &memory, ledger, &edit);
 		result[1 + i] = store_edit(store, &edit);
 		made += store_edit_facts(store, result[1 + i])->claims;
@@ -499,12 +510,12 @@ static void do_fold(struct store *store, struct plan_memory *memory, const struc
 static uint32_t ask_fold(struct store *store, const struct sight *sight,
 			 const struct fold_args *args)
 {
-	char holder[PLAN_NONCE_LEN];
 	struct plan_memory memory;
 	struct plan_view view;
+	struct lent lent;
 
 	store_load_memory(store, sight->memory, &memory);
-	show(store, sight, holder, &view);
+	show(store, sight, &lent, &view);
 	do_fold(store, &memory, &view, args);
 	return store_memory(store, &memory);
 }

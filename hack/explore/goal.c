@@ -78,7 +78,8 @@ static bool is_explained(const struct run *run, const struct object_thing *thing
 	size_t i;
 
 	/* Ready tells the first that fails; what only a person can heal may be behind it. */
-	if (is_secret_so(run, conditions[API_SECRET_READY].reason))
+	if (is_secret_so(run, conditions[API_SECRET_READY].reason) ||
+	    awaits_cname(run, thing->object))
 		return true;
 	if (reason == API_REASON_INVALID_REFERENCE)
 		return lacks_references(run, &thing->object->spec);
@@ -134,7 +135,8 @@ static void check_object(struct run *run, const struct object_thing *thing)
 		broken(run, "faults have stopped, and %s is not looked at", object->name);
 	else if (object->spec.suspend)
 		check_at_rest(run, object);
-	else if (ready->status == API_TRUE && asks_for_rotation(object))
+	else if (ready->status == API_TRUE && asks_for_rotation(object) &&
+		 !awaits_cname(run, object))
 		broken(run, "faults have stopped, and %s is not rotated", object->name);
 	else if (asks_for_probe(object) &&
 		 (ready->status == API_TRUE || ready->reason == API_REASON_CREDENTIALS_REJECTED))

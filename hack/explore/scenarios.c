@@ -61,6 +61,14 @@
 	"':{'version':1,'created':true,'owners':{'uid-1':'object-0'},'keys':{'" KEY                \
 	"':{'a.test':" RECORD_OF_A_SET ",'b.test':" RECORD_OF_A_SET "}}}"
 
+/* And of two domains with an account each. */
+#define REGISTERED_PAIR                                                                            \
+	"'" KEY "':{'a.test':" OF_A_SET ",'b.test':{'fulldomain':"                                 \
+	"'20000000-0000-4000-8000-000000000026.one.test','subdomain':'s','username':'v',"          \
+	"'password':'p','allowfrom':[],'server_url':'https://one.test'}},'" LEDGER_OWN_KEY         \
+	"':{'version':1,'created':true,'owners':{'uid-1':'object-0'},'keys':{'" KEY                \
+	"':{'a.test':" RECORD_OF_A_SET ",'b.test':" RECORD_OF_A_SET "}}}"
+
 /* Of two objects, each with one of them; template: what our document says of labels. */
 #define RECORD_OF(uid) "{'owner':'" uid "','host':'https://one.test','origin':'registered'}"
 #define REGISTERED_TWO(template)                                                                   \
@@ -233,6 +241,51 @@ const struct scenario scenarios[] = {
 		.slots = 4,
 		.left = {0, 1, 1, 3, 1, 0, 3},
 		.acts = {ACT_ROTATE, ACT_CALL_OFF, ACT_OTHER_SPEC, ACT_FIRST_SPEC},
+	},
+	{
+		.name = "rotation-by-dns",
+		.what = "an account takes its place when the CNAME leads to it, or not after all",
+		.specs = {SPEC("'a.test'"), SPEC("'a.test','b.test'"), "{}", "{}"},
+		.secret = OPAQUE(REGISTERED),
+		.verifies = true,
+		.slots = 4,
+		.left = {1, 1, 1, 4, 0, 0, 4},
+		.acts = {ACT_ROTATE, ACT_CALL_OFF, ACT_LEAD, ACT_LEAD_BACK, ACT_OTHER_SPEC,
+			 ACT_REMOVE_ENTRY},
+	},
+	{
+		.name = "rotation-by-dns-moves",
+		.what = "the same to another server and back, by two processes",
+		.specs = {SPEC("'a.test'"), SPEC_AT("two", "'a.test'"), "{}", "{}"},
+		.secret = OPAQUE(REGISTERED),
+		.verifies = true,
+		.two = true,
+		.slots = 4,
+		.left = {0, 1, 1, 4, 1, 0, 4},
+		.acts = {ACT_ROTATE, ACT_CALL_OFF, ACT_OTHER_SPEC, ACT_FIRST_SPEC, ACT_LEAD,
+			 ACT_LEAD_BACK},
+	},
+	{
+		.name = "shared-rotation-by-dns",
+		.what = "a set is rotated, one CNAME after the other, while a domain comes to it",
+		.specs = {SHARED("'a.test','b.test'"), SHARED("'a.test','b.test','c.test'"), "{}",
+			  "{}"},
+		.secret = OPAQUE(REGISTERED_SET),
+		.verifies = true,
+		.shared = true,
+		.slots = 4,
+		.left = {0, 1, 1, 4, 0, 0, 4},
+		.acts = {ACT_ROTATE, ACT_CALL_OFF, ACT_OTHER_SPEC, ACT_FIRST_SPEC, ACT_LEAD},
+	},
+	{
+		.name = "rotation-by-dns-of-two",
+		.what = "two accounts are rotated, one CNAME after the other",
+		.specs = {SPEC("'a.test','b.test'"), SPEC("'a.test'"), "{}", "{}"},
+		.secret = OPAQUE(REGISTERED_PAIR),
+		.verifies = true,
+		.slots = 4,
+		.left = {0, 0, 0, 3, 0, 0, 3},
+		.acts = {ACT_ROTATE, ACT_CALL_OFF, ACT_LEAD},
 	},
 	{
 		.name = "deletion",

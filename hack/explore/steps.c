@@ -175,6 +175,16 @@ static void list_probe(struct list *list, size_t p, size_t s)
 		add(list, STEP_PROBE_END, p, s, how);
 }
 
+static void list_lookups(struct list *list, size_t p)
+{
+	const struct process *process = &list->run->w.processes[p];
+	size_t s;
+
+	for (s = 0; s < SEATS && process->leads; s++)
+		if (process->seats[s].uid && seat_may_see(list->run, p, s))
+			add(list, STEP_LOOK_UP, p, s, 0);
+}
+
 static void list_process(struct list *list, size_t p)
 {
 	const struct world *w = &list->run->w;
@@ -199,6 +209,7 @@ static void list_process(struct list *list, size_t p)
 	if (has(list, BUDGET_TIME) && process->believes && process->request.kind == REQUEST_NONE &&
 	    process->seen)
 		add(list, STEP_RESYNC, p, 0, 0);
+	list_lookups(list, p);
 	if (list->run->scenario->probes && has(list, BUDGET_TIME) && process->believes)
 		add(list, STEP_PROBE_DUE, p, 0, 0);
 }
@@ -439,6 +450,7 @@ static void spend(struct run *run, const struct step *step)
 		[STEP_FREEZE] = BUDGET_CLOCK,	[STEP_PAUSE] = BUDGET_CLOCK,
 		[STEP_RESYNC] = BUDGET_TIME,	[STEP_USER] = BUDGET_USER,
 		[STEP_PROBE_DUE] = BUDGET_TIME, [STEP_PROBE_END] = BUDGETS,
+		[STEP_LOOK_UP] = BUDGETS,
 	};
 	bool faulty = (step->kind == STEP_DELIVER && step->b == 2) ||
 		      (step->kind == STEP_SERVE && step->b != FATE_GOOD) ||
@@ -517,6 +529,9 @@ static void happen(struct run *run, const struct step *step)
 		tell(run, "process %u: it is time to ask for its accounts", step->p);
 		process_probe_due(run, step->p);
 		break;
+	case STEP_LOOK_UP:
+		seat_look_up(run, step->p, step->a);
+		break;
 	case STEP_PROBE_END:
 		end_probe(run, step->p, step->a, (enum probed)step->b);
 		break;
@@ -532,6 +547,8 @@ void steps_finish(struct run *run)
 
 	for (p = 0; p < steps_processes(run) && !*run->broken && !run->pruned; p++)
 		process_run(run, p);
+	for (p = 0; p < steps_processes(run); p++)
+		process_forget_shown(run, p);
 	check_accounts(run);
 	canonicalise(run);
 }

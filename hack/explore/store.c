@@ -297,6 +297,14 @@ static void free_secret(void *thing)
 
 /* ---- bodies of writes and patches ---- */
 
+static void look_at_target(struct body_thing *thing, const char *value)
+{
+	uint32_t account = account_of(value);
+
+	thing->accounts |= UINT32_C(1) << account;
+	thing->unknown |= account == 0;
+}
+
 static void look_at_records(struct body_thing *thing)
 {
 	const json_t *condition;
@@ -304,10 +312,9 @@ static void look_at_records(struct body_thing *thing)
 	size_t i;
 
 	json_array_foreach(jv_array(thing->json, "status.records"), i, record) {
-		uint32_t account = account_of(jv_str(record, "value"));
-
-		thing->accounts |= UINT32_C(1) << account;
-		thing->unknown |= account == 0;
+		look_at_target(thing, jv_str(record, "value"));
+		if (jv_object(record, "next"))
+			look_at_target(thing, jv_str(record, "next.value"));
 	}
 	json_array_foreach(jv_array(thing->json, "status.conditions"), i, condition)
 		thing->ready |= strcmp(jv_str(condition, "type"), "Ready") == 0 &&

@@ -62,8 +62,10 @@ void user_begin(struct run *run)
 		user_make(run, 2);
 	if (run->scenario->secret)
 		user_make_secret(run, run->scenario->secret);
-	for (i = 0; i < DOMAINS; i++)
+	for (i = 0; i < DOMAINS; i++) {
 		run->w.made[i] = counts_as_made(run, i);
+		run->w.cname[i] = world_facts(run, i)->account;
+	}
 	run->w.older[0] = run->w.live[0];
 	run->w.older[1] = run->w.live[1];
 	run->w.first_secret = run->w.secret.id;

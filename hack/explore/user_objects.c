@@ -24,6 +24,15 @@ static json_t *metadata_of(json_t *object)
 
 /* ---- made and restored ---- */
 
+/* CNAMEs are looked up where the scenario says so. */
+static json_t *parse_spec(const struct run *run, const char *text)
+{
+	json_t *spec = user_parse(text);
+
+	jv_set_bool(jv_ensure_object(spec, "cname"), "verify", run->scenario->verifies);
+	return spec;
+}
+
 static json_t *new_object(const struct run *run, int name, const char *spec)
 {
 	json_t *json = user_parse("{'metadata':{'namespace':'default','generation':1},"
@@ -34,7 +43,7 @@ static json_t *new_object(const struct run *run, int name, const char *spec)
 
 	jv_set_str(metadata, "name", name_text);
 	jv_set_str(metadata, "uid", uid);
-	jv_set(json, "spec", user_parse(spec));
+	jv_set(json, "spec", parse_spec(run, spec));
 	return json;
 }
 
@@ -137,7 +146,7 @@ static void put_spec(struct run *run, int name, json_t *spec)
 static void respec(struct run *run, int spec)
 {
 	const struct api_registration *object = live(run, spec / 2)->object;
-	json_t *json = user_parse(run->scenario->specs[spec]);
+	json_t *json = parse_spec(run, run->scenario->specs[spec]);
 
 	if (*object->rotate && strcmp(jv_str(json, "host"), object->spec.host) != 0)
 		excuse_rotation(run);
@@ -146,7 +155,7 @@ static void respec(struct run *run, int spec)
 
 static bool can_respec(const struct run *run, int spec)
 {
-	CLEANUP(jv_freep) json_t *json = user_parse(run->scenario->specs[spec]);
+	CLEANUP(jv_freep) json_t *json = parse_spec(run, run->scenario->specs[spec]);
 
 	return is_there(run, spec / 2) &&
 	       !json_equal(json, jv_object(live(run, spec / 2)->json, "spec"));
@@ -224,5 +233,7 @@ const struct user_row object_acts[ACTS] = {
 	[ACT_MAKE_OTHER] = {"makes object-1", can_make_other, user_make, 2},
 	[ACT_ROTATE] = {"asks for a rotation of object-0", can_annotate, rotate, 0},
 	[ACT_CALL_OFF] = {"takes the rotation of object-0 back", can_call_off, call_off, 0},
+	[ACT_LEAD] = {"has a CNAME of object-0 made as status says", user_can_lead, user_lead, 0},
+	[ACT_LEAD_BACK] = {"has a CNAME of object-0 lead back", user_can_lead, user_lead, 1},
 	[ACT_PROBE] = {"asks whether the accounts of object-0 live", can_annotate, probe, 0},
 };

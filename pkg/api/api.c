@@ -83,15 +83,25 @@ static enum cname_verdict verification_of(const char *name)
 	return verdict;
 }
 
+static void decode_verification(const json_t *item, struct api_record *record)
+{
+	api_record_set(record, verification_of(jv_str(item, "verification")),
+		       jv_str(item, "observed"));
+	record->transition_s = mono_parse_rfc3339(jv_str(item, "lastTransitionTime"));
+}
+
 static void decode_record(const json_t *item, struct api_status *status)
 {
+	const json_t *next = jv_object(item, "next");
 	struct api_record *record;
 
 	api_status_add_record(status, jv_str(item, "domain"), jv_str(item, "value"));
 	record = &status->records[status->records_len - 1];
-	api_record_set(record, verification_of(jv_str(item, "verification")),
-		       jv_str(item, "observed"));
-	record->transition_s = mono_parse_rfc3339(jv_str(item, "lastTransitionTime"));
+	decode_verification(item, record);
+	if (!next)
+		return;
+	api_record_set_next(record, jv_str(next, "value"));
+	decode_verification(next, record->next);
 }
 
 static const char *text_or_null(const json_t *object, const char *path)

@@ -189,6 +189,7 @@ struct api_record {
 	char *observed;			 /* Mismatch: what DNS says instead; NULL: "" */
 	int64_t transition_s;		 /* lastTransitionTime of verification; -1: none */
 	enum cname_verdict verification; /* UNKNOWN, FOUND, MISSING or MISMATCH */
+	struct api_record *next;	 /* the one to change to, in a rotation; NULL: none */
 };
 
 struct api_status {
@@ -251,6 +252,8 @@ void api_status_set(struct api_status *status, enum api_type type, enum api_stat
 void api_status_keep(struct api_status *status, enum api_type type, const struct api_status *have);
 /* Of which nothing is known yet. */
 void api_status_add_record(struct api_status *status, const char *domain, const char *value);
+/* Nothing is known of it yet. There is none before. */
+void api_record_set_next(struct api_record *record, const char *value);
 /* observed "": nothing. */
 void api_record_set(struct api_record *record, enum cname_verdict verification,
 		    const char *observed);

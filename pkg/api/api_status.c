@@ -102,17 +102,29 @@ void api_status_init(struct api_status *status, int64_t observed_generation)
 	*status = (struct api_status){.observed_generation = observed_generation, .loss_s = -1};
 }
 
+static void free_texts(struct api_record *record)
+{
+	free(record->domain);
+	free(record->value);
+	free(record->observed);
+}
+
+static void record_done(struct api_record *record)
+{
+	if (record->next)
+		free_texts(record->next);
+	free(record->next);
+	free_texts(record);
+}
+
 void api_status_done(struct api_status *status)
 {
 	size_t i;
 
 	for (i = 0; i < API_TYPES; i++)
 		intern_put(status->conditions[i].message);
-	for (i = 0; i < status->records_len; i++) {
-		free(status->records[i].domain);
-		free(status->records[i].value);
-		free(status->records[i].observed);
-	}
+	for (i = 0; i < status->records_len; i++)
+		record_done(&status->records[i]);
 	free(status->records);
 	free(status->handled_rotate);
 	free(status->handled_probe);
@@ -150,15 +162,23 @@ void api_status_keep(struct api_status *status, enum api_type type, const struct
 	status->conditions[type].message = message;
 }
 
+static void record_init(struct api_record *record, const char *domain, const char *value)
+{
+	*record = (struct api_record){
+		.domain = mem_strdup(domain), .value = mem_strdup(value), .transition_s = -1};
+}
+
 void api_status_add_record(struct api_status *status, const char *domain, const char *value)
 {
 	status->records =
 		mem_resize(status->records, status->records_len + 1, sizeof(*status->records));
-	status->records[status->records_len++] = (struct api_record){
-		.domain = mem_strdup(domain),
-		.value = mem_strdup(value),
-		.transition_s = -1,
-	};
+	record_init(&status->records[status->records_len++], domain, value);
+}
+
+void api_record_set_next(struct api_record *record, const char *value)
+{
+	record->next = mem_zalloc(sizeof(*record->next));
+	record_init(record->next, record->domain, value);
 }
 
 void api_record_set(struct api_record *record, enum cname_verdict verification,
@@ -211,10 +231,18 @@ static bool text_equal(const char *a, const char *b)
 	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+static bool target_equal(const struct api_record *a, const struct api_record *b)
+{
+	if (!a || !b)
+		return a == b;
+	return strcmp(a->value, b->value) == 0 && a->verification == b->verification &&
+	       text_equal(a->observed, b->observed);
+}
+
 static bool record_equal(const struct api_record *a, const struct api_record *b)
 {
-	return strcmp(a->domain, b->domain) == 0 && strcmp(a->value, b->value) == 0 &&
-	       a->verification == b->verification && text_equal(a->observed, b->observed);
+	return strcmp(a->domain, b->domain) == 0 && target_equal(a, b) &&
+	       target_equal(a->next, b->next);
 }
 
 bool api_status_equal(const struct api_status *a, const struct api_status *b)
@@ -276,19 +304,30 @@ static int64_t record_transition_s(const struct api_record *have, const struct a
 	return kept ? have->transition_s : now_s;
 }
 
-static json_t *record_json(const struct api_record *have, const struct api_record *record,
+/* Of a record, or the one to change to. */
+static json_t *target_json(const struct api_record *have, const struct api_record *record,
 			   int64_t now_s)
 {
 	CLEANUP(mem_freep) char *name = mem_printf("%s%s", DNSNAME_CHALLENGE, record->domain);
 	json_t *json = json_object();
 
-	jv_set_str(json, "domain", record->domain);
 	jv_set_str(json, "name", name);
 	jv_set_str(json, "type", "CNAME");
 	jv_set_str(json, "value", record->value);
 	jv_set_str(json, "verification", api_verification_name(record->verification));
 	jv_set_str(json, "observed", record->observed ? record->observed : "");
 	set_time(json, "lastTransitionTime", record_transition_s(have, record, now_s));
+	return json;
+}
+
+static json_t *record_json(const struct api_record *have, const struct api_record *record,
+			   int64_t now_s)
+{
+	json_t *json = target_json(have, record, now_s);
+
+	jv_set_str(json, "domain", record->domain);
+	if (record->next)
+		jv_set(json, "next", target_json(have ? have->next : NULL, record->next, now_s));
 	return json;
 }
 

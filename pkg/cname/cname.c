@@ -49,13 +49,13 @@ void cname_schedule_hurry(struct cname_schedule *schedule, int64_t now_ms)
 	schedule->next_ms = now_ms;
 }
 
-static int64_t fast_ms(unsigned int tries)
+static int64_t fast_ms(unsigned int tries, int64_t most_ms)
 {
 	int64_t ms = CNAME_FAST_MS;
 
-	for (unsigned int i = 1; i < tries && ms < CNAME_FAST_MOST_MS; i++)
+	for (unsigned int i = 1; i < tries && ms < most_ms; i++)
 		ms *= 2;
-	return ms < CNAME_FAST_MOST_MS ? ms : CNAME_FAST_MOST_MS;
+	return ms < most_ms ? ms : most_ms;
 }
 
 /* A cache would only repeat itself. */
@@ -73,8 +73,9 @@ static int64_t pause_ms(struct cname_schedule *schedule, enum cname_verdict verd
 		schedule->tries = 0;
 		return CNAME_SLOW_MS * 3 / 4 + up_to(random, CNAME_SLOW_MS / 2);
 	}
-	ms = fast_ms(++schedule->tries);
-	if (ms < cached_ms(ttl_s))
+	schedule->tries++;
+	ms = fast_ms(schedule->tries, schedule->urgent ? CNAME_URGENT_MS : CNAME_FAST_MOST_MS);
+	if (!schedule->urgent && ms < cached_ms(ttl_s))
 		ms = cached_ms(ttl_s);
 	return ms + up_to(random, ms / 4);
 }

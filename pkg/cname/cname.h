@@ -56,6 +56,7 @@ const char *cname_reason_text(enum cname_reason reason) RETURNS_NONNULL;
 
 #define CNAME_FAST_MS	   5000	   /* while it is not Found: at first, twice as long each time, */
 #define CNAME_FAST_MOST_MS 300000  /* up to this; plus up to a quarter at random */
+#define CNAME_URGENT_MS	   15000   /* but up to this, cache or not, for one that is waited for */
 #define CNAME_SLOW_MS	   3600000 /* once Found: this, less or plus up to a quarter */
 #define CNAME_SPREAD_MS	   60000   /* those not Found at a start, spread over this */
 #define CNAME_TTL_MOST_S   3600	   /* caches are waited for no longer than this */
@@ -67,6 +68,7 @@ struct cname_schedule {
 	enum cname_verdict verdict; /* as it is told */
 	enum cname_verdict doubt;   /* of an answer that would end Found, until it comes twice */
 	bool asked;		    /* somebody did, and nothing was told since */
+	bool urgent;		    /* an account waits for it: set by the caller at any time */
 	unsigned int tries;	    /* answers in a row that were not Found */
 	unsigned int failures;	    /* answers in a row that were Unknown */
 	int64_t failing_since_ms;

@@ -85,8 +85,10 @@ static void act_event(struct record *record, const struct plan_view *view, enum 
 
 	if (news == PLAN_NEWS_ROTATED)
 		emit(record, view->object, false, "Rotated",
-		     "every account has another in its place, as was asked for; change each CNAME "
-		     "to what status.records says");
+		     view->object->spec.verify
+			     ? "every account has another in its place, as was asked for"
+			     : "every account has another in its place, as was asked for; change "
+			       "each CNAME to what status.records says");
 	else if (news == PLAN_NEWS_DRIFTED)
 		emit(record, view->object, true, api_reason_name(cname->reason), cname->message);
 	else

@@ -34,9 +34,16 @@ struct lookup {
 	struct lookup *prev, *next; /* in the line, or among those under way */
 	struct cname_schedule schedule;
 	enum lookup_state state;
+	bool authoritative, tcp; /* how it is asked now */
 };
 
-/* Those of an object, in the order of status.records. */
+/* The records of a status, and those that are to follow them. */
+struct names {
+	size_t len;
+	const struct api_record *at[2 * API_MAX_DOMAINS];
+};
+
+/* Those of an object, in that order. */
 struct verify {
 	size_t len;
 	uint64_t act; /* of API_ANNOTATION_VERIFY, for which all were hurried; 0: none */
@@ -51,18 +58,36 @@ static struct plan_seen *seen_of(const struct lookup *lookup)
 	return &verify->seen[lookup - verify->lookups];
 }
 
+static void list_names(const struct api_status *status, struct names *ret_names)
+{
+	size_t i;
+
+	ret_names->len = 0;
+	for (i = 0; i < status->records_len; i++) {
+		const struct api_record *record = &status->records[i];
+
+		ret_names->at[ret_names->len++] = record;
+		if (record->next)
+			ret_names->at[ret_names->len++] = record->next;
+	}
+}
+
+static uint64_t look_of(const struct api_record *named)
+{
+	return plan_record_look(named->domain, named->value);
+}
+
 /* As status says it now; NULL when that has changed, which the next pass will find. */
 static const struct api_record *named_by(const struct lookup *lookup)
 {
 	const struct api_registration *object = record_object(lookup->record);
 	const size_t i = (size_t)(lookup - lookup->record->verify->lookups);
-	const struct api_record *named;
+	struct names names;
 
-	if (!object || i >= object->status.records_len)
+	if (!object)
 		return NULL;
-	named = &object->status.records[i];
-	return plan_record_look(named->domain, named->value) == seen_of(lookup)->look ? named
-										      : NULL;
+	list_names(&object->status, &names);
+	return i < names.len && look_of(names.at[i]) == seen_of(lookup)->look ? names.at[i] : NULL;
 }
 
 /* ---- the line ---- */
@@ -161,33 +186,55 @@ static void on_zone(void *ctx, const struct dns_answer *zone)
 	finish(lookup, &answer);
 }
 
+static void ask(struct lookup *lookup, const struct api_record *named);
+
 static void on_cname(void *ctx, const struct dns_answer *answer)
 {
 	struct lookup *lookup = ctx;
+	const struct controller *controller = lookup->record->controller;
 	const struct api_record *named = named_by(lookup);
 	const char *zone = named ? strchr(named->value, '.') : NULL;
+	const bool urgent = lookup->schedule.urgent;
 
 	lookup->call = NULL;
-	if (answer->verdict == CNAME_FOUND && zone)
-		lookup->call =
-			dns_check_zone(lookup->record->controller->dns, zone + 1, on_zone, lookup);
-	else
+	if (named && urgent && answer->verdict == CNAME_UNKNOWN && lookup->authoritative &&
+	    !controller->options.dns_authoritative) {
+		lookup->authoritative = false;
+		ask(lookup, named);
+	} else if (named && urgent && answer->verdict == CNAME_FOUND && !lookup->tcp) {
+		lookup->tcp = true;
+		ask(lookup, named);
+	} else if (zone && !urgent && answer->verdict == CNAME_FOUND) {
+		lookup->call = dns_check_zone(controller->dns, zone + 1, on_zone, lookup);
+	} else {
 		finish(lookup, answer);
+	}
 }
 
-static void start(struct lookup *lookup, const struct api_record *named)
+static void ask(struct lookup *lookup, const struct api_record *named)
 {
-	struct controller *controller = lookup->record->controller;
 	CLEANUP(mem_freep) char *owner = mem_printf("%s%s", DNSNAME_CHALLENGE, named->domain);
 	const struct dns_question question = {
 		.owner = owner,
 		.expected = named->value,
-		.authoritative = controller->options.dns_authoritative,
+		.authoritative = lookup->authoritative,
+		.tcp = lookup->tcp,
 	};
+
+	lookup->call = dns_check(lookup->record->controller->dns, &question, on_cname, lookup);
+}
+
+/* An account's turn hangs on the answer: caches are passed by where that can be, and it has to come
+ * twice, the second time by TCP. */
+static void start(struct lookup *lookup, const struct api_record *named)
+{
+	struct controller *controller = lookup->record->controller;
 
 	DL_APPEND(controller->lookups_running, lookup);
 	lookup->state = LOOKUP_RUNNING;
-	lookup->call = dns_check(controller->dns, &question, on_cname, lookup);
+	lookup->authoritative = controller->options.dns_authoritative || lookup->schedule.urgent;
+	lookup->tcp = false;
+	ask(lookup, named);
 }
 
 static void start_due(struct controller *controller)
@@ -323,15 +370,14 @@ static bool is_wanted(const struct api_registration *object)
 	       !object->spec.unsupported && object->status.records_len > 0;
 }
 
-static bool is_the_same(const struct verify *verify, const struct api_status *status)
+static bool is_the_same(const struct verify *verify, const struct names *names)
 {
 	size_t i;
 
-	if (!verify || verify->len != status->records_len)
+	if (!verify || verify->len != names->len)
 		return false;
-	for (i = 0; i < verify->len; i++)
-		if (verify->seen[i].look !=
-		    plan_record_look(status->records[i].domain, status->records[i].value))
+	for (i = 0; i < names->len; i++)
+		if (verify->seen[i].look != look_of(names->at[i]))
 			return false;
 	return true;
 }
@@ -361,7 +407,7 @@ static void begin(struct verify *verify, size_t i, const struct api_record *name
 		return;
 	}
 	verify->seen[i] = (struct plan_seen){
-		.look = plan_record_look(named->domain, named->value),
+		.look = look_of(named),
 		.observed = intern_get(named->observed ? named->observed : ""),
 		.verdict = named->verification,
 	};
@@ -370,21 +416,20 @@ static void begin(struct verify *verify, size_t i, const struct api_record *name
 		cname_schedule_hurry(schedule, now_ms);
 }
 
-static void rebuild(struct record *record, const struct api_status *status)
+static void rebuild(struct record *record, const struct names *names)
 {
-	size_t len = status->records_len;
-	struct verify *verify = mem_zalloc(sizeof(*verify) + len * sizeof(verify->lookups[0]));
+	struct verify *verify =
+		mem_zalloc(sizeof(*verify) + names->len * sizeof(verify->lookups[0]));
 	size_t i;
 
-	verify->len = len;
+	verify->len = names->len;
 	verify->act = record->verify ? record->verify->act : 0;
-	verify->seen = mem_zalloc_array(len, sizeof(*verify->seen));
-	for (i = 0; i < len; i++) {
-		const struct api_record *named = &status->records[i];
-
+	verify->seen = mem_zalloc_array(names->len, sizeof(*verify->seen));
+	for (i = 0; i < names->len; i++) {
 		verify->lookups[i].record = record;
-		begin(verify, i, named,
-		      find(record->verify, plan_record_look(named->domain, named->value)));
+		begin(verify, i, names->at[i], find(record->verify, look_of(names->at[i])));
+		verify->lookups[i].schedule.urgent =
+			i > 0 && names->at[i - 1]->next == names->at[i];
 	}
 	verify_drop(record);
 	record->verify = verify;
@@ -420,12 +465,14 @@ static bool is_verified(const struct verify *verify, const struct api_registrati
 void verify_view(struct record *record, struct plan_view *view)
 {
 	const struct api_registration *object = view->object;
+	struct names names;
 
 	if (!is_wanted(object)) {
 		verify_drop(record);
 	} else {
-		if (!is_the_same(record->verify, &object->status))
-			rebuild(record, &object->status);
+		list_names(&object->status, &names);
+		if (!is_the_same(record->verify, &names))
+			rebuild(record, &names);
 		hurry(record, object);
 		view->seen = record->verify->seen;
 		view->seen_len = record->verify->len;

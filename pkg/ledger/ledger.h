@@ -160,9 +160,10 @@ void ledger_discard(struct ledger *ledger, const char *key, const char *domain, 
 /* The entry's allowfrom is this list, in any order. */
 bool ledger_allows(const struct ledger *ledger, const char *key, const char *domain,
 		   char *const *cidrs, size_t len);
-/* An account of the domain is retired at host. */
-bool ledger_is_retired(const struct ledger *ledger, const char *key, const char *domain,
-		       const char *host);
+/* The fulldomain of the account at host that waits, or else is retired there; NULL: none does. Lent
+ * until the next edit. */
+const char *ledger_spare(const struct ledger *ledger, const char *key, const char *domain,
+			 const char *host);
 void ledger_set_rotated(struct ledger *ledger, const char *key, const char *domain,
 			const char *value);
 /* Keeps an account beside the entry, and ends the claim. One that waits there already is retired.

@@ -46,10 +46,24 @@ static const char *retired_key(json_t *record, const char *host)
 	return NULL;
 }
 
-bool ledger_is_retired(const struct ledger *ledger, const char *key, const char *domain,
-		       const char *host)
+/* Lent by the record; NULL: none is there. */
+static json_t *find_spare(json_t *record, const char *host)
 {
-	return retired_key(ledger_record(ledger, key, domain), host) != NULL;
+	json_t *next = json_object_get(record, "next");
+	const char *at;
+
+	if (next && url_equal(ledger_account_text(next, "server_url"), host))
+		return next;
+	at = retired_key(record, host);
+	return at ? json_object_get(json_object_get(record, "retired"), at) : NULL;
+}
+
+const char *ledger_spare(const struct ledger *ledger, const char *key, const char *domain,
+			 const char *host)
+{
+	json_t *spare = find_spare(ledger_record(ledger, key, domain), host);
+
+	return spare ? ledger_account_text(spare, "fulldomain") : NULL;
 }
 
 /* ---- edits ---- */
@@ -90,18 +104,14 @@ void ledger_store_next(struct ledger *ledger, const char *key, const char *domai
 /* Takes the account at host out of where it waits; the caller owns it. */
 static json_t *take_spare(struct ledger *ledger, json_t *record, const char *host)
 {
-	json_t *spare = json_object_get(record, "next");
-	const char *at;
+	json_t *spare = json_incref(find_spare(record, host));
 
-	if (spare && url_equal(ledger_account_text(spare, "server_url"), host)) {
-		json_incref(spare);
+	assert(spare);
+	if (spare == json_object_get(record, "next"))
 		ledger_drop_own(ledger, record, "next");
-		return spare;
-	}
-	at = retired_key(record, host);
-	assert(at);
-	spare = json_incref(json_object_get(json_object_get(record, "retired"), at));
-	ledger_drop_own(ledger, json_object_get(record, "retired"), at);
+	else
+		ledger_drop_own(ledger, json_object_get(record, "retired"),
+				retired_key(record, host));
 	return spare;
 }
 

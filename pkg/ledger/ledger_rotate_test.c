@@ -104,13 +104,13 @@ static void test_retired_accounts(void **state)
 	ledger_switch(ledger, KEY, "d", HOST, HOST);
 	store_next(ledger, "three", HOST);
 	ledger_switch(ledger, KEY, "d", HOST, HOST);
-	assert_false(ledger_is_retired(ledger, KEY, "d", OTHER));
+	assert_null(ledger_spare(ledger, KEY, "d", OTHER));
 	store_next(ledger, "far", OTHER);
 	ledger_switch(ledger, KEY, "d", OTHER, HOST);
 	expect(&docs, &ledger,
 	       OWN("{" ORIGIN(OTHER) ",\"retired\":{\"" HOST "\":" ENTRY_OF("three", HOST) "}}"),
 	       "{\"d\":" ENTRY_OF("far", OTHER) "}");
-	assert_true(ledger_is_retired(ledger, KEY, "d", "HTTPS://auth.example.com:443/"));
+	assert_non_null(ledger_spare(ledger, KEY, "d", "HTTPS://auth.example.com:443/"));
 
 	ledger_switch(ledger, KEY, "d", HOST, OTHER);
 	expect(&docs, &ledger,

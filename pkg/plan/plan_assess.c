@@ -252,13 +252,25 @@ static bool waits_here(const struct plan_view *view, const struct ledger_entry *
 	return url_equal(entry->next_host, view->object->spec.host);
 }
 
+/* Make before break: the entry stays until the CNAME leads to the account that follows it. */
+static enum plan_need judge_switch(const struct plan_view *view, const struct plan_domain *domain,
+				   const char *name)
+{
+	bool waits = view->object->spec.verify && dnsname_is_hostname(domain->spare) &&
+		     !plan_leads_to(view, name, domain->spare);
+
+	return waits ? NEED_CNAME : NEED_SWITCH;
+}
+
 /* The domain has an account, which is to be replaced. At the same host that is always a new one. */
 static enum plan_need judge_rotation(const struct plan_view *view, const struct plan_memory *memory,
-				     const struct ledger_entry *entry, struct plan_domain *domain,
+				     const struct ledger_entry *entry, size_t i,
 				     struct plan_assessment *assessment)
 {
-	if (waits_here(view, entry) || (domain->need == NEED_HOST && domain->retired))
-		return NEED_SWITCH;
+	struct plan_domain *domain = &assessment->domains[i];
+
+	if (waits_here(view, entry) || (domain->need == NEED_HOST && domain->spare))
+		return judge_switch(view, domain, view->object->spec.domains[i]);
 	domain->rotates = true;
 	return judge_claim(view, memory, entry, domain, assessment);
 }
@@ -284,7 +296,7 @@ static enum plan_need judge_own(const struct plan_view *view, const struct plan_
 
 	if (entry->present)
 		return domain->asked && (domain->need == NEED_NOTHING || domain->need == NEED_HOST)
-			       ? judge_rotation(view, memory, entry, domain, assessment)
+			       ? judge_rotation(view, memory, entry, i, assessment)
 			       : domain->need;
 	if (domain->missing)
 		return judge_missing(view, memory, entry, domain, assessment);
@@ -374,6 +386,8 @@ static void assess_sharing(size_t len, struct plan_assessment *assessment)
 		instead = NEED_WORK;
 	else if (find_need(assessment, len, NEED_FOREIGN) >= 0)
 		instead = NEED_FOREIGN; /* it may bring the account for all */
+	else if (find_need(assessment, len, NEED_CNAME) >= 0)
+		instead = NEED_CNAME; /* the account for all waits for the CNAMEs of the others */
 	for (i = 0; i < len; i++)
 		if (assessment->domains[i].need == NEED_CLAIM && !assessment->domains[i].rotates)
 			assessment->domains[i].need = instead;
@@ -410,8 +424,8 @@ void plan_assess(const struct plan_view *view, const struct plan_memory *memory,
 	*ret = (struct plan_assessment){.wake_ms = INT64_MAX};
 	for (i = 0; i < spec->domains_len; i++) {
 		ledger_look(ledger, view->secret.key, spec->domains[i], &entry);
-		ret->domains[i].retired =
-			ledger_is_retired(ledger, view->secret.key, spec->domains[i], spec->host);
+		ret->domains[i].spare =
+			ledger_spare(ledger, view->secret.key, spec->domains[i], spec->host);
 		assess_domain(view, memory, &entry, i, ret);
 	}
 	if (spec->policy == API_SHARED)

@@ -16,16 +16,20 @@ uint64_t plan_record_look(const char *domain, const char *value)
 	return fnv_text(fnv_text(FNV_BEGIN, domain), value);
 }
 
-static const struct plan_seen *find_seen(const struct plan_view *view,
-					 const struct api_record *record)
+static const struct plan_seen *find_look(const struct plan_view *view, uint64_t look)
 {
-	uint64_t look = plan_record_look(record->domain, record->value);
 	size_t i;
 
 	for (i = 0; i < view->seen_len; i++)
 		if (view->seen[i].look == look && view->seen[i].told)
 			return &view->seen[i];
 	return NULL;
+}
+
+static const struct plan_seen *find_seen(const struct plan_view *view,
+					 const struct api_record *record)
+{
+	return find_look(view, plan_record_look(record->domain, record->value));
 }
 
 /* ---- records ---- */
@@ -36,16 +40,46 @@ static enum cname_verdict of_record(enum cname_verdict verdict)
 	return verdict > CNAME_MISMATCH ? CNAME_FOUND : verdict;
 }
 
+/* What status says of the record, which may be the one that was to follow; NULL: nothing. */
+static const struct api_record *find_said(const struct api_status *status,
+					  const struct api_record *record)
+{
+	const struct api_record *said = api_record_find(status, record->domain);
+
+	while (said && strcmp(said->value, record->value) != 0)
+		said = said->next;
+	return said;
+}
+
 static void fill(const struct plan_view *view, struct api_record *record)
 {
 	const struct plan_seen *seen = find_seen(view, record);
-	const struct api_record *before = api_record_find(&view->object->status, record->domain);
+	const struct api_record *said = find_said(&view->object->status, record);
 
 	if (seen)
 		api_record_set(record, of_record(seen->verdict), seen->observed);
-	else if (before && strcmp(before->value, record->value) == 0)
-		api_record_set(record, before->verification,
-			       before->observed ? before->observed : "");
+	else if (said)
+		api_record_set(record, said->verification, said->observed ? said->observed : "");
+}
+
+static bool leads(enum cname_verdict verdict)
+{
+	return verdict != CNAME_UNKNOWN && of_record(verdict) == CNAME_FOUND;
+}
+
+bool plan_leads_to(const struct plan_view *view, const char *domain, const char *value)
+{
+	const struct plan_seen *seen = find_look(view, plan_record_look(domain, value));
+
+	return seen && leads(seen->verdict);
+}
+
+/* A rotation: the CNAME was changed to the account that follows. */
+static bool is_moved(const struct api_record *record)
+{
+	return record->next &&
+	       (leads(record->next->verification) ||
+		(record->observed && strcmp(record->observed, record->next->value) == 0));
 }
 
 /* ---- CNAMEReady ---- */
@@ -89,22 +123,27 @@ static bool is_named(const struct api_condition *before, const struct api_record
 	return before->present && strncmp(before->message, owner, (size_t)len) == 0;
 }
 
-/* status.records has no word for a zone: the condition's reason tells of it. */
+/* status.records has no word for the zone that a CNAME leads to: the condition's reason tells. */
+static enum cname_verdict said_of_zone(enum api_reason reason)
+{
+	if (reason == API_REASON_ZONE_NOT_DELEGATED)
+		return CNAME_UNDELEGATED;
+	return reason == API_REASON_ZONE_SIGNED ? CNAME_SIGNED : CNAME_FOUND;
+}
+
 static struct sight look_at(const struct plan_view *view, const struct api_record *record)
 {
 	const struct api_condition *before = &view->object->status.conditions[API_CNAME_READY];
 	struct sight sight = {.record = record,
 			      .seen = find_seen(view, record),
 			      .named = is_named(before, record)};
-	enum cname_verdict verdict = sight.seen ? sight.seen->verdict : record->verification;
+	enum cname_verdict verdict = record->verification;
 
-	if (!sight.seen && sight.named && verdict == CNAME_FOUND &&
-	    before->reason == API_REASON_ZONE_NOT_DELEGATED)
-		verdict = CNAME_UNDELEGATED;
-	if (!sight.seen && sight.named && verdict == CNAME_FOUND &&
-	    before->reason == API_REASON_ZONE_SIGNED)
-		verdict = CNAME_SIGNED;
-	sight.rank = rank_of(verdict);
+	if (sight.seen)
+		verdict = sight.seen->verdict;
+	else if (sight.named && verdict == CNAME_FOUND)
+		verdict = said_of_zone(before->reason);
+	sight.rank = rank_of(is_moved(record) ? CNAME_FOUND : verdict);
 	return sight;
 }
 
@@ -192,8 +231,11 @@ const char *plan_cname(const struct plan_view *view, struct api_status *want)
 			       "spec.cname.verify is false, so no CNAME is looked up");
 		return view->object->status.handled_verify;
 	}
-	for (i = 0; i < want->records_len; i++)
+	for (i = 0; i < want->records_len; i++) {
 		fill(view, &want->records[i]);
+		if (want->records[i].next)
+			fill(view, want->records[i].next);
+	}
 	set_ready(view, want);
 	return verify_handled(view);
 }
@@ -206,7 +248,7 @@ bool plan_is_drift(const struct api_registration *object, const struct api_statu
 		const struct api_record *after = &written->records[i];
 		const struct api_record *before = api_record_find(&object->status, after->domain);
 
-		if (before && before->verification == CNAME_FOUND &&
+		if (before && before->verification == CNAME_FOUND && !is_moved(after) &&
 		    (after->verification == CNAME_MISSING ||
 		     after->verification == CNAME_MISMATCH) &&
 		    strcmp(before->value, after->value) == 0)

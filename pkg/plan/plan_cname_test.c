@@ -148,6 +148,13 @@ static const struct row rows[] = {
 	 SAYS(TRUE, CNAME_FOUND),
 	 "every CNAME",
 	 "ff"},
+	{"what was said of it is over",
+	 BEFORE("CNAMEMissing", OWNER_A ": as it was",
+		RECORD("a.test", "Found") "," RECORD("b.test", "Found")),
+	 {{0}},
+	 SAYS(TRUE, CNAME_FOUND),
+	 "every CNAME",
+	 "ff"},
 	{"that DNS did not answer stands",
 	 BEFORE("DNSUnavailable", OWNER_A ": as it was",
 		RECORD("a.test", "Unknown") "," RECORD("b.test", "Found")),
@@ -286,6 +293,59 @@ static void test_no_domain(void **state)
 	check_condition(&s, API_REASON_NOT_VERIFIED, NULL);
 }
 
+/* One is missing, and another has no account yet: that one is told of which a person has to know.
+ */
+static void test_the_worst_is_told(void **state)
+{
+	struct plan_seen seen = {.look = plan_record_look("a.test", FULL),
+				 .observed = "",
+				 .verdict = CNAME_MISSING,
+				 .reason = CNAME_NO_NAME,
+				 .told = true};
+	struct plan_action action;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s);
+	set_object(&s, AB, VERIFIED, VISITED);
+	set_secret(&s, A_ACCOUNT, "{'a.test':" REGISTERED ",'b.test':" REGISTERED_OF("uid-2") "}");
+	set_owner(&s, "uid-2", 0, 2);
+	s.view.seen = &seen;
+	s.view.seen_len = 1;
+	plan(&s.view, &s.memory, &action);
+	assert_int_equal(action.status.conditions[API_CNAME_READY].reason,
+			 API_REASON_CNAME_MISSING);
+	plan_action_done(&action);
+	scene_done(&s);
+}
+
+/* A name out of a Secret may be in no zone at all. */
+static void test_a_name_without_a_zone(void **state)
+{
+	struct plan_seen seen = {.look = plan_record_look("a.test", "single"),
+				 .observed = "",
+				 .verdict = CNAME_SIGNED,
+				 .reason = CNAME_HAS_DS,
+				 .told = true};
+	struct plan_action action;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s);
+	set_object(&s, "['a.test']", VERIFIED, VISITED);
+	set_secret(&s,
+		   "{'a.test':{'username':'u','password':'p','subdomain':'s','fulldomain':'single',"
+		   "'server_url':'" HOST "'}}",
+		   A_OURS);
+	s.view.seen = &seen;
+	s.view.seen_len = 1;
+	plan(&s.view, &s.memory, &action);
+	assert_non_null(strstr(action.status.conditions[API_CNAME_READY].message,
+			       "leads to the zone single: a DS record"));
+	plan_action_done(&action);
+	scene_done(&s);
+}
+
 static void test_annotation(void **state)
 {
 	struct scene s;
@@ -328,9 +388,14 @@ static void test_drift(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),	       cmocka_unit_test(test_disabled),
-		cmocka_unit_test(test_no_account_yet), cmocka_unit_test(test_no_domain),
-		cmocka_unit_test(test_annotation),     cmocka_unit_test(test_drift),
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_disabled),
+		cmocka_unit_test(test_no_account_yet),
+		cmocka_unit_test(test_no_domain),
+		cmocka_unit_test(test_annotation),
+		cmocka_unit_test(test_drift),
+		cmocka_unit_test(test_the_worst_is_told),
+		cmocka_unit_test(test_a_name_without_a_zone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@ enum plan_need {
 	NEED_CLAIM,	 /* a registration */
 	NEED_FOREIGN,	 /* a claim that is not ours has to end or expire first */
 	NEED_SWITCH,	 /* a rotation: the account to use is there already */
+	NEED_CNAME,	 /* the same, but the CNAME does not lead to it yet */
 	NEED_REHOST,	 /* the account is at spec.host, under another address */
 	NEED_OWNER,	 /* another owner is named: is it still one? */
 	NEED_CONFLICT,	 /* it is */
@@ -34,10 +35,11 @@ struct plan_domain {
 	bool counted; /* CLAIM, SHARE: the claim before may have made an account */
 	bool rotates; /* CLAIM, FOREIGN: for a domain that has an account */
 	bool missing; /* ours, as our document or status says, and not there */
-	bool retired; /* an account at our host waits for its return */
 	bool asked;   /* ours, and a rotation that was not done yet is asked for it */
 	bool named;   /* has an account that is ours, at whatever host */
 	bool served;  /* at our host */
+	/* An account at our host that waits, or is retired; NULL: none is. Lent by the ledger. */
+	const char *spare;
 };
 
 enum plan_tag_need {
@@ -175,6 +177,8 @@ bool plan_is_probe_done(const struct api_registration *object, const struct plan
 
 /* Completes the records of want and sets CNAMEReady; returns lastHandled.verify, lent by view. */
 const char *plan_cname(const struct plan_view *view, struct api_status *want);
+/* This process has seen that the domain's CNAME leads there. */
+bool plan_leads_to(const struct plan_view *view, const char *domain, const char *value);
 /* A CNAME that was found is not, by what is written. */
 bool plan_is_drift(const struct api_registration *object, const struct api_status *written);
 

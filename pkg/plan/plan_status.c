@@ -137,6 +137,11 @@ static struct verdict registering(const struct plan_view *view, const struct pla
 	if (a->count[NEED_CLAIM] &&
 	    (view->host.state == PLAN_HOST_FAILED || view->host.state == PLAN_HOST_DOWN))
 		return verdict(API_FALSE, API_REASON_SERVER_UNAVAILABLE, view->host.message);
+	if (a->count[NEED_CNAME])
+		return verdict(
+			API_UNKNOWN, API_REASON_REGISTERING,
+			"the accounts that are to follow are there; each takes its place when "
+			"the CNAME leads to what status.records[].next says");
 	return verdict(API_UNKNOWN, API_REASON_REGISTERING, "accounts are being registered");
 }
 
@@ -435,9 +440,11 @@ static void set_rotating(const struct plan_view *view, const struct plan_memory 
 		api_status_set(status, API_RECONCILING, API_TRUE, API_REASON_PROGRESSING_WITH_RETRY,
 			       v.message);
 	else
-		api_status_set(
-			status, API_RECONCILING, API_TRUE, API_REASON_PROGRESSING,
-			"a rotation was asked for; the accounts serve until there are others");
+		api_status_set(status, API_RECONCILING, API_TRUE, API_REASON_PROGRESSING,
+			       a->count[NEED_CNAME]
+				       ? v.message
+				       : "a rotation was asked for; the accounts serve until "
+					 "there are others");
 }
 
 /* The accounts serve, or are rejected; a rotation helps in either case. */
@@ -461,6 +468,9 @@ static void add_record(const struct plan_view *view, const struct plan_assessmen
 	if (a && a->domains[i].named) {
 		ledger_look(view->secret.ledger, view->secret.key, domain, &entry);
 		api_status_add_record(status, domain, entry.fulldomain);
+		if (a->domains[i].need == NEED_CNAME)
+			api_record_set_next(&status->records[status->records_len - 1],
+					    a->domains[i].spare);
 	} else if (before && (!a || a->domains[i].need != NEED_CONFLICT)) {
 		api_status_add_record(status, domain, before);
 	}
@@ -506,6 +516,24 @@ void plan_status_want(const struct plan_view *view, const struct plan_memory *me
 		ret_status->loss_s = view->wall_s;
 }
 
+static void keep_verification(const struct api_record *have, struct api_record *record)
+{
+	api_record_set(record, have->verification, have->observed ? have->observed : "");
+}
+
+static void keep_record(const struct api_record *have, struct api_status *ret_status)
+{
+	struct api_record *record;
+
+	api_status_add_record(ret_status, have->domain, have->value);
+	record = &ret_status->records[ret_status->records_len - 1];
+	keep_verification(have, record);
+	if (!have->next)
+		return;
+	api_record_set_next(record, have->next->value);
+	keep_verification(have->next, record->next);
+}
+
 /* What was said before stays, but for what was found since; what never was is said otherwise. The
  * observedGeneration of a condition tells of which spec it was true. */
 static void keep_status(const struct api_registration *object, const struct plan_memory *memory,
@@ -528,13 +556,8 @@ static void keep_status(const struct api_registration *object, const struct plan
 	api_status_set_handled(ret_status, have->handled_rotate, probe_handled(object, memory),
 			       have->handled_verify);
 	ret_status->loss_s = have->loss_s;
-	for (i = 0; i < have->records_len; i++) {
-		const struct api_record *record = &have->records[i];
-
-		api_status_add_record(ret_status, record->domain, record->value);
-		api_record_set(&ret_status->records[i], record->verification,
-			       record->observed ? record->observed : "");
-	}
+	for (i = 0; i < have->records_len; i++)
+		keep_record(&have->records[i], ret_status);
 }
 
 void plan_status_visit(const struct api_registration *object, const struct plan_memory *memory,
