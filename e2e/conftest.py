@@ -5,13 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from e2e.acmedns.client import AcmeDns
+from e2e.acmedns.listeners import parse_address
+from e2e.bind import Bind
 from e2e.cluster import ControlPlane
 from e2e.process import Say
 from e2e.scene import Scene, Site
+from e2e.unbound import Unbound
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,6 +78,22 @@ def scene(site: Site, acme_dns: AcmeDns) -> Iterator[Scene]:
     scene = Scene(site, acme_dns)
     yield scene
     scene.close()
+
+
+@pytest.fixture
+def primary(acme_dns: AcmeDns, tmp_path: Path) -> Iterator[Bind]:
+    """Run BIND as the primary of example.test; it finds the stand-in's zone, too."""
+    forward = {acme_dns.domain: parse_address(acme_dns.dns)}
+    with Bind(tmp_path / "bind", {"example.test": []}, forward=forward) as bind:
+        yield bind
+
+
+@pytest.fixture
+def resolver(primary: Bind, acme_dns: AcmeDns, tmp_path: Path) -> Iterator[Unbound]:
+    """Run a resolver that finds example.test and the stand-in's zone, and remembers denials."""
+    stubs = {"example.test": primary.socket_address, acme_dns.domain: parse_address(acme_dns.dns)}
+    with Unbound(tmp_path / "unbound", stubs) as unbound:
+        yield unbound
 
 
 @pytest.fixture

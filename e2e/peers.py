@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real programs that hack/peers builds, and cert-manager's judgement of a Secret."""
+"""The real programs that the scripts of hack/ see to, and cert-manager's judgement of a Secret."""
 
 from __future__ import annotations
 
@@ -20,7 +20,18 @@ class Refused(RuntimeError):
 @functools.cache
 def peer(name: str, say: Say = say_on_stderr) -> Path:
     """Return the directory of a peer's binaries, building them if they are missing."""
-    command = [ROOT / "hack" / "peers", name]
+    return _made_by("peers", name, say=say)
+
+
+@functools.cache
+def dns_servers(say: Say = say_on_stderr) -> Path:
+    """Return the directory of the DNS servers, fetching them if they are missing."""
+    return _made_by("dns-servers", say=say)
+
+
+def _made_by(script: str, *arguments: str, say: Say) -> Path:
+    """Run a script of hack/ and return the directory that it names."""
+    command = [ROOT / "hack" / script, *arguments]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as child:
@@ -29,7 +40,7 @@ def peer(name: str, say: Say = say_on_stderr) -> Path:
             say(line.rstrip("\n"))
         directory = child.stdout.read().strip()
     if child.returncode != 0:
-        raise RuntimeError(f"hack/peers {name} failed with {child.returncode}")
+        raise RuntimeError(f"hack/{script} failed with {child.returncode}")
     return Path(directory)
 
 
