@@ -13,6 +13,7 @@ from e2e.acmedns.client import AcmeDns
 from e2e.acmedns.listeners import parse_address
 from e2e.bind import Bind
 from e2e.cluster import ControlPlane
+from e2e.pebble import Pebble
 from e2e.process import Say
 from e2e.scene import Scene, Site
 from e2e.unbound import Unbound
@@ -94,6 +95,13 @@ def resolver(primary: Bind, acme_dns: AcmeDns, tmp_path: Path) -> Iterator[Unbou
     stubs = {"example.test": primary.socket_address, acme_dns.domain: parse_address(acme_dns.dns)}
     with Unbound(tmp_path / "unbound", stubs) as unbound:
         yield unbound
+
+
+@pytest.fixture
+def pebble(primary: Bind, tmp_path: Path) -> Iterator[Pebble]:
+    """Run a certificate authority that asks the primary, which soon forgets a denial."""
+    with Pebble(tmp_path / "pebble", primary.socket_address) as pebble:
+        yield pebble
 
 
 @pytest.fixture

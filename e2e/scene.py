@@ -13,6 +13,7 @@ from typing import Any
 from e2e.acmedns.client import AcmeDns
 from e2e.cluster import ControlPlane, Object
 from e2e.operator import NAMESPACE, SERVICE_ACCOUNT, USER, Operator, install
+from e2e.pebble import Certificate, Pebble
 from e2e.peers import present
 from e2e.process import eventually
 
@@ -266,6 +267,11 @@ class Scene:
         update = self.server.updates()[-1]
         assert update["txt"] == token and update["status"] == 200
         return update["subdomain"]
+
+    def issue(self, pebble: Pebble, *names: str, **options: float) -> Certificate:
+        """Have a certificate made with the accounts in the Secret; see Pebble.issue()."""
+        secret = f"{self.namespace}/{SECRET}/{KEY}"
+        return pebble.issue(self.plane.kubeconfig, self.server.url, secret, *names, **options)
 
     # what was done
 
