@@ -147,7 +147,7 @@ run-demo: $(if $(STOP),,$(program))
 
 run-bench: $(program) $(bench)
 	$(Q)set -e; for each in $(bench); do "$$each"; done
-	$(Q)hack/peers >/dev/null
+	$(Q)hack/peers kubernetes >/dev/null
 	$(Q)$(operator) $(python) -m e2e.bench
 
 run-image: $(program)
