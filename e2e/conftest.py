@@ -13,6 +13,7 @@ from e2e.acmedns.client import AcmeDns
 from e2e.acmedns.listeners import parse_address
 from e2e.bind import Bind
 from e2e.cluster import ControlPlane
+from e2e.external_dns import install_crd, remove_crd
 from e2e.pebble import Pebble
 from e2e.process import Say
 from e2e.scene import Scene, Site
@@ -102,6 +103,14 @@ def pebble(primary: Bind, tmp_path: Path) -> Iterator[Pebble]:
     """Run a certificate authority that asks the primary, which soon forgets a denial."""
     with Pebble(tmp_path / "pebble", primary.socket_address) as pebble:
         yield pebble
+
+
+@pytest.fixture
+def dns_endpoints(control_plane: ControlPlane) -> Iterator[ControlPlane]:
+    """Have the CRD of DNSEndpoint in the control plane while the test runs."""
+    install_crd(control_plane)
+    yield control_plane
+    remove_crd(control_plane)
 
 
 @pytest.fixture
