@@ -67,6 +67,7 @@ static int64_t cached_ms(uint32_t ttl_s)
 static int64_t pause_ms(struct cname_schedule *schedule, enum cname_verdict verdict, uint32_t ttl_s,
 			uint64_t random)
 {
+	bool hasty = schedule->urgent || schedule->doubt != CNAME_UNKNOWN;
 	int64_t ms;
 
 	if (verdict == CNAME_FOUND) {
@@ -75,7 +76,7 @@ static int64_t pause_ms(struct cname_schedule *schedule, enum cname_verdict verd
 	}
 	schedule->tries++;
 	ms = fast_ms(schedule->tries, schedule->urgent ? CNAME_URGENT_MS : CNAME_FAST_MOST_MS);
-	if (!schedule->urgent && ms < cached_ms(ttl_s))
+	if (!hasty && ms < cached_ms(ttl_s))
 		ms = cached_ms(ttl_s);
 	return ms + up_to(random, ms / 4);
 }

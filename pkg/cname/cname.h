@@ -66,7 +66,8 @@ const char *cname_reason_text(enum cname_reason reason) RETURNS_NONNULL;
 /* What is remembered of one name. A plain value. */
 struct cname_schedule {
 	enum cname_verdict verdict; /* as it is told */
-	enum cname_verdict doubt;   /* of an answer that would end Found, until it comes twice */
+	enum cname_verdict doubt;   /* of an answer that would end Found, until it comes twice,
+				       cache or not */
 	bool asked;		    /* somebody did, and nothing was told since */
 	bool urgent;		    /* an account waits for it: set by the caller at any time */
 	unsigned int tries;	    /* answers in a row that were not Found */

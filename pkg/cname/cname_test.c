@@ -78,6 +78,25 @@ static void test_caches_are_waited_for(void **state)
 	assert_in_range(s.next_ms, NOW + CNAME_TTL_MOST_S * 1000, NOW + CNAME_TTL_MOST_S * 1250);
 }
 
+/* Nor does a doubt, which has to be settled soon, nor an account that waits for its turn. */
+static void test_caches_are_not_waited_for(void **state)
+{
+	static const int64_t pauses_s[] = {5, 10, 15, 15};
+	struct cname_schedule s = known(CNAME_FOUND);
+
+	(void)state;
+	assert_false(cname_schedule_fold(&s, CNAME_MISMATCH, 3600, NOW, 0));
+	assert_int_equal(s.next_ms, NOW + CNAME_FAST_MS);
+	assert_true(cname_schedule_fold(&s, CNAME_MISMATCH, 3600, NOW, 0));
+	assert_int_equal(s.next_ms, NOW + 3600000);
+	s = known(CNAME_UNKNOWN);
+	s.urgent = true;
+	for (size_t i = 0; i < ARRAY_LEN(pauses_s); i++) {
+		(void)cname_schedule_fold(&s, CNAME_MISMATCH, 3600, NOW, 0);
+		assert_int_equal(s.next_ms, NOW + pauses_s[i] * 1000);
+	}
+}
+
 static void test_hurry(void **state)
 {
 	struct cname_schedule s = known(CNAME_MISSING);
@@ -203,6 +222,7 @@ int main(void)
 		cmocka_unit_test(test_fast_with_backoff_while_missing),
 		cmocka_unit_test(test_slow_with_jitter_once_found),
 		cmocka_unit_test(test_caches_are_waited_for),
+		cmocka_unit_test(test_caches_are_not_waited_for),
 		cmocka_unit_test(test_hurry),
 		cmocka_unit_test(test_who_asks_is_told),
 		cmocka_unit_test(test_found_ends_by_the_same_answer_twice),
