@@ -86,7 +86,8 @@ def scene(site: Site, acme_dns: AcmeDns) -> Iterator[Scene]:
 def primary(acme_dns: AcmeDns, tmp_path: Path) -> Iterator[Bind]:
     """Run BIND as the primary of example.test; it finds the stand-in's zone, too."""
     forward = {acme_dns.domain: parse_address(acme_dns.dns)}
-    with Bind(tmp_path / "bind", {"example.test": []}, forward=forward) as bind:
+    zones: dict[str, list[str]] = {"example.test": []}
+    with Bind(tmp_path / "bind", zones, forward=forward, negative_ttl=1) as bind:
         yield bind
 
 
