@@ -140,7 +140,7 @@ coverage: $(unit)
 
 pytest: $(program)
 	$(Q)hack/peers >/dev/null
-	$(Q)$(operator) $(python) -m pytest e2e $(PYTEST)
+	$(Q)$(operator) $(python) -m pytest e2e $(or $(PYTEST),-n 2 --dist loadfile --no-loadscope-reorder)
 
 run-demo: $(if $(STOP),,$(program))
 	$(Q)$(operator) $(python) -m e2e.demo

@@ -15,7 +15,7 @@ from e2e.bind import Bind
 from e2e.cluster import ControlPlane
 from e2e.external_dns import install_crd, remove_crd
 from e2e.pebble import Pebble
-from e2e.process import Say
+from e2e.process import Say, say_on_stderr
 from e2e.scene import Scene, Site
 from e2e.unbound import Unbound
 
@@ -27,6 +27,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--acme-dns-url", help="of an acme-dns that the operator reaches")
 
 
+# Those that take longest: they begin, so that several processes end together.
+_LONG = ("kill", "rest", "mitm", "asleep", "api_server", "rotate_by_dns", "answers", "leader")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of those files first."""
+    long = {f"test_{name}.py" for name in _LONG}
+    items.sort(key=lambda item: item.path.name not in long)
+
+
 @pytest.fixture(scope="session")
 def say(pytestconfig: pytest.Config) -> Say:
     """Print a line of progress on the terminal, past pytest's capture of the output."""
@@ -35,6 +45,9 @@ def say(pytestconfig: pytest.Config) -> Say:
 
     def print_line(line: str) -> None:
         with capture.global_and_fixture_disabled():
+            if reporter is None:  # a worker of several: only the first process has a terminal
+                say_on_stderr(line)
+                return
             reporter.ensure_newline()
             reporter.write_line(line)
 

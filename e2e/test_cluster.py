@@ -173,6 +173,7 @@ def test_audit_log_sees_each_request_once(control_plane: ControlPlane) -> None:
     assert control_plane.audit(control_plane.audit_mark(), namespace=namespace) == []
 
 
+@pytest.mark.usefixtures("stack")
 def test_restarted_apiserver_keeps_data_and_address(control_plane: ControlPlane) -> None:
     namespace = control_plane.create_namespace()
     control_plane.apply(config_map(namespace))
@@ -183,6 +184,7 @@ def test_restarted_apiserver_keeps_data_and_address(control_plane: ControlPlane)
     assert control_plane.get("configmap", "sample", namespace)["data"] == {"a": "b"}
 
 
+@pytest.mark.usefixtures("stack")
 def test_paused_apiserver_is_silent_and_comes_back(control_plane: ControlPlane) -> None:
     with control_plane.apiserver_paused(), pytest.raises(OSError):
         control_plane.api("GET", "/readyz", timeout=0.5)
