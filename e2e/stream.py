@@ -203,7 +203,8 @@ class Stream:
     def _why_records(self, namespace: str, obj: Object) -> str:
         ref = obj["spec"]["accountSecretRef"]
         entries: Object = {}
-        with _any_of(404):
+        # A Secret that was deleted comes back with a claim first.
+        with _any_of(404), contextlib.suppress(KeyError):
             entries = secret_documents(self._plane, namespace, ref["name"], ref["key"])
         should = {name: entries.get(name, {}).get("fulldomain") for name in obj["spec"]["domains"]}
         return "" if records(obj) == should else f"{records(obj)} are not {should}"
