@@ -31,12 +31,14 @@ from pathlib import Path
 import yaml
 
 from e2e.acmedns.client import AcmeDns
+from e2e.bind import Bind
 from e2e.cluster import ControlPlane, Object
 from e2e.operator import NAMESPACE, SERVICE_ACCOUNT, USER, Operator, binary, install
 from e2e.process import eventually
 from e2e.scene import GROUP, condition, registration, secret_ref
 
 _PLURAL = "acmednsregistrations"
+_GROUP_PATH = f"/apis/{GROUP}/v1alpha1"
 _POLL = 0.005
 # What a burst leaves in memory is given back when the operator has been at rest for a while.
 _REST = 10.0
@@ -345,6 +347,34 @@ class Bench:
         self.report.add("restart_writes", len(writes), 0)
         self.report.add("rss_restarted_mib", rss_mib(self.pid), 16, 1)
 
+    def cnames(self) -> None:
+        """What it costs to have the CNAMEs of the 1,000 objects looked up; all lead elsewhere."""
+        say("the CNAMEs of 1,000 objects, at BIND")
+        zones = {"example.com": ["* CNAME elsewhere"]}
+        with Bind(self.directory / "bind", zones) as bind:
+            operator = self.operator()
+            operator.process.argv.append(f"--dns-resolvers={bind.address}:{bind.port}")
+            with operator:
+                begun = time.monotonic()
+                for each in self.objects():
+                    path = f"{_GROUP_PATH}/namespaces/{each['metadata']['namespace']}/{_PLURAL}"
+                    change = {"spec": {"cname": {"verify": True}}}
+                    self.plane.api("PATCH", f"{path}/{each['metadata']['name']}", change)
+                eventually(self.all_seen, 120, "all CNAMEs are looked up")
+                self.report.add("cnames_all_seen_s", time.monotonic() - begun, None, 1)
+                questions = len(bind.queries())
+                settle(operator.process.pid)
+                time.sleep(_REST)
+                self.report.add("dns_questions_per_cname", questions / 1000, None, 2)
+                self.report.add("rss_cnames_mib", rss_mib(operator.process.pid), 16, 1)
+
+    def objects(self) -> list[Object]:
+        return self.plane.api("GET", f"{_GROUP_PATH}/{_PLURAL}")["items"]
+
+    def all_seen(self) -> bool:
+        found = [condition(each, "CNAMEReady") for each in self.objects()]
+        return all(each and each["reason"] == "CNAMEMismatch" for each in found)
+
     # hosts that do not answer
 
     def dead_hosts(self) -> dict[str, tuple[Callable[[int], str], Callable[[], bool]]]:
@@ -430,6 +460,7 @@ class Bench:
             self.burst("all on one Secret", "shared", lambda _: "shared")
             self.thousand(have=421)
             self.restart(operator)
+        self.cnames()
         self.beside_dead_hosts()
 
 
