@@ -34,4 +34,16 @@ void dnsname_copy_lower(char *to, const char *from, size_t len);
  */
 int dnsname_domain(const char *text, char ret_domain[DNSNAME_LEN], struct err *err) MUST_CHECK;
 
+/* Domains that an administrator names: "example.com", "*.example.com", "dev-*.example.com". A '*'
+ * stands for any characters within one label: "*.example.com" is not example.com itself, and no
+ * name two labels below it. */
+struct dnsname_glob {
+	char text[DNSNAME_LEN]; /* as dnsname_domain() writes domains */
+};
+
+/* ERR_INVALID says how to write one. ret_glob is untouched then. */
+int dnsname_glob_parse(const char *text, struct dnsname_glob *ret_glob, struct err *err) MUST_CHECK;
+/* Both in lower case. */
+bool dnsname_glob_matches(const char *glob, const char *name);
+
 #endif

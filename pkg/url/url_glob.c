@@ -75,34 +75,12 @@ int url_glob_parse(const char *text, struct url_glob *ret_glob, struct err *err)
 	return 0;
 }
 
-/* The last '*' takes one character more whenever what follows does not fit. */
-static bool matches(const char *glob, const char *host)
-{
-	const char *star = NULL;
-	const char *taken = NULL; /* up to here by the star */
-
-	while (*host) {
-		if (*glob == '*') {
-			star = glob++;
-			taken = host;
-		} else if (*glob == *host) {
-			glob++;
-			host++;
-		} else if (star && *taken != '.') {
-			glob = star + 1;
-			host = ++taken;
-		} else {
-			return false;
-		}
-	}
-	return glob[strspn(glob, "*")] == '\0';
-}
-
 bool url_glob_matches(const struct url_glob *glob, const struct url *url)
 {
 	int port = glob->port;
 
 	if (port == 0)
 		port = url->https ? 443 : 80;
-	return (port == ANY_PORT || port == url->port) && matches(glob->host, url->host);
+	return (port == ANY_PORT || port == url->port) &&
+	       dnsname_glob_matches(glob->host, url->host);
 }
