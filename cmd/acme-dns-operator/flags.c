@@ -279,8 +279,38 @@ static int set_register_timeout(struct flags *flags, struct err *err)
 	return 0;
 }
 
+/* 1: it is no time. */
+static int set_time(struct flags *flags, int flag, struct err *err)
+{
+	switch (flag) {
+	case FLAG_LEASE_DURATION:
+		return set_duration(&flags->lease_duration_ms, "leader-election-lease-duration",
+				    1000, err);
+	case FLAG_RENEW_DEADLINE:
+		return set_duration(&flags->renew_deadline_ms, "leader-election-renew-deadline",
+				    100, err);
+	case FLAG_RETRY_PERIOD:
+		return set_duration(&flags->retry_period_ms, "leader-election-retry-period", 100,
+				    err);
+	case FLAG_REGISTER_TIMEOUT:
+		return set_register_timeout(flags, err);
+	case FLAG_LOST_GRACE:
+		return set_duration(&flags->lost_account_grace_ms, "lost-account-grace", 0, err);
+	case FLAG_PROBE_INTERVAL:
+		return set_duration(&flags->probe_interval_ms, "probe-interval", 0, err);
+	case FLAG_SECRET_RESYNC:
+		return set_duration(&flags->secret_resync_ms, "secret-resync", 1000, err);
+	default:
+		return 1;
+	}
+}
+
 static int set_flag(struct flags *flags, int flag, struct err *err)
 {
+	int failed = set_time(flags, flag, err);
+
+	if (failed <= 0)
+		return failed;
 	switch (flag) {
 	case FLAG_KUBECONFIG:
 		return set_text(&flags->kubeconfig);
@@ -292,15 +322,6 @@ static int set_flag(struct flags *flags, int flag, struct err *err)
 		return set_name(&flags->lease_namespace, "leader-election-namespace", err);
 	case FLAG_LEASE_ID:
 		return set_name(&flags->lease_id, "leader-election-id", err);
-	case FLAG_LEASE_DURATION:
-		return set_duration(&flags->lease_duration_ms, "leader-election-lease-duration",
-				    1000, err);
-	case FLAG_RENEW_DEADLINE:
-		return set_duration(&flags->renew_deadline_ms, "leader-election-renew-deadline",
-				    100, err);
-	case FLAG_RETRY_PERIOD:
-		return set_duration(&flags->retry_period_ms, "leader-election-retry-period", 100,
-				    err);
 	case FLAG_METRICS:
 		return set_text(&flags->metrics_address);
 	case FLAG_PROBES:
@@ -311,14 +332,6 @@ static int set_flag(struct flags *flags, int flag, struct err *err)
 		return add_allowed_hosts(flags, err);
 	case FLAG_REQUIRE_HTTPS:
 		return set_bool(&flags->require_https, "require-https", err);
-	case FLAG_REGISTER_TIMEOUT:
-		return set_register_timeout(flags, err);
-	case FLAG_LOST_GRACE:
-		return set_duration(&flags->lost_account_grace_ms, "lost-account-grace", 0, err);
-	case FLAG_PROBE_INTERVAL:
-		return set_duration(&flags->probe_interval_ms, "probe-interval", 0, err);
-	case FLAG_SECRET_RESYNC:
-		return set_duration(&flags->secret_resync_ms, "secret-resync", 1000, err);
 	case FLAG_DNS_RESOLVERS:
 		return set_text(&flags->dns_resolvers);
 	case FLAG_DNS_MODE:
