@@ -7,17 +7,11 @@
 #define DELETE	",'deletionPolicy':'Delete'"
 #define ADOPTED "{'owner':'uid-1','origin':'adopted','host':'" HOST "'}"
 
-static void set_finalizer(struct scene *s)
-{
-	s->object->finalizers = mem_zalloc_array(1, sizeof(*s->object->finalizers));
-	s->object->finalizers[s->object->finalizers_len++] = mem_strdup(API_FINALIZER);
-}
-
 /* An object with a finalizer, and an account. */
 static void start_with(struct scene *s, const char *spec)
 {
 	start(s, HOST, spec);
-	set_finalizer(s);
+	add_finalizer(s, API_FINALIZER);
 }
 
 /* The same on its way out. */
@@ -59,7 +53,7 @@ static void test_it_comes_before_the_first_claim(void **state)
 	set_object(&s, "['a.test']", DELETE, VISITED);
 	unread(&s);
 	expect_finalizer(&s, true);
-	set_finalizer(&s);
+	add_finalizer(&s, API_FINALIZER);
 	expect(&s, PLAN_READ_SECRET);
 	scene_done(&s);
 }
@@ -277,7 +271,7 @@ static void test_domains_taken_from_the_spec(void **state)
 
 	start_with(&s, DELETE); /* another domain is being registered */
 	set_object(&s, "['a.test','c.test']", DELETE, VISITED);
-	set_finalizer(&s);
+	add_finalizer(&s, API_FINALIZER);
 	set_secret(&s, accounts, records);
 	(void)add_work(&s, PLAN_WORK_POSTING, "c.test", "n-2");
 	(void)edit(&s);

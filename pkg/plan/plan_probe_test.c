@@ -20,33 +20,6 @@
 #define VALID(s)    (&(s)->object->status.conditions[API_CREDENTIALS_VALID])
 #define IS_READY(s) ((s)->object->status.conditions[API_READY].status == API_TRUE)
 
-static void take_status(struct scene *s, struct plan_action *action)
-{
-	unsigned int news = plan_news(s->object, &action->status);
-
-	api_status_done(&s->object->status);
-	s->object->status = action->status;
-	api_status_init(&action->status, -1);
-	plan_fold_status(&s->memory, s->object->generation, news);
-}
-
-/* Status is written until there is another thing to do, which is returned. */
-static struct plan_action settle(struct scene *s)
-{
-	struct plan_action action;
-
-	plan(&s->view, &s->memory, &action);
-	while (action.what == PLAN_PATCH_STATUS || action.what == PLAN_EMIT_EVENT) {
-		if (action.what == PLAN_PATCH_STATUS)
-			take_status(s, &action);
-		else
-			plan_fold_event(&s->memory, action.news);
-		plan_action_done(&action);
-		plan(&s->view, &s->memory, &action);
-	}
-	return action;
-}
-
 /* Served, told, and at rest. */
 static void scene_at_rest(struct scene *s, const char *domains, const char *accounts,
 			  const char *records)
@@ -55,7 +28,7 @@ static void scene_at_rest(struct scene *s, const char *domains, const char *acco
 	s->view.probe_interval_ms = 3600000;
 	set_object(s, domains, "", VISITED);
 	set_secret(s, accounts, records);
-	assert_int_equal(settle(s).what, PLAN_WAIT);
+	assert_int_equal(next_action(s).what, PLAN_WAIT);
 }
 
 static void ask_for(struct scene *s, const char *value)
@@ -255,7 +228,7 @@ static void test_decisions(void **state)
 			      row->records ? row->records : A_OURS);
 		for (given_fn *const *given = row->given; *given; given++)
 			(*given)(&s);
-		action = settle(&s);
+		action = next_action(&s);
 		if (action.what != row->want || action.wants_slot != row->wants_slot ||
 		    (row->want == PLAN_PROBE && action.domain != row->domain))
 			fail_msg("%s: %s of %zu%s", row->name, plan_what_name(action.what),
@@ -290,10 +263,10 @@ static void test_what_is_not_ours_is_not_asked(void **state)
 	set_secret(&s, A_ACCOUNT, OF_TWO);
 	two_holds_a(&s);
 	due(&s);
-	assert_int_equal(settle(&s).what, PLAN_WAIT);
+	assert_int_equal(next_action(&s).what, PLAN_WAIT);
 	assert_int_equal(VALID(&s)->reason, API_REASON_NOT_PROBED);
 	set_secret(&s, "{'a.test':" ACCOUNT_AT("https://other.test") "}", A_OURS);
-	assert_int_equal(settle(&s).what, PLAN_WAIT);
+	assert_int_equal(next_action(&s).what, PLAN_WAIT);
 	scene_done(&s);
 }
 
@@ -303,7 +276,7 @@ static void test_what_is_not_ours_is_not_asked(void **state)
  * pause, -1: there was no round. */
 static int64_t go_round(struct scene *s, const struct acmedns_probe_result *answers)
 {
-	struct plan_action action = settle(s);
+	struct plan_action action = next_action(s);
 	int64_t pause_ms = -1;
 
 	while (action.what != PLAN_WAIT) {
@@ -314,7 +287,7 @@ static int64_t go_round(struct scene *s, const struct acmedns_probe_result *answ
 			assert_int_equal(action.what, PLAN_END_ROUND);
 			pause_ms = plan_fold_round(&s->memory, &s->view);
 		}
-		action = settle(s);
+		action = next_action(s);
 	}
 	return pause_ms;
 }
@@ -626,7 +599,7 @@ static void test_next_value(void **state)
 	plan_fold_probed(&s.memory, &s.view, &good);
 	(void)plan_fold_round(&s.memory, &s.view);
 	ask_for(&s, "2");
-	assert_int_equal(settle(&s).what, PLAN_PROBE);
+	assert_int_equal(next_action(&s).what, PLAN_PROBE);
 	assert_null(s.object->status.handled_probe);
 	expect(&s, API_TRUE, API_REASON_ACCEPTED, "good");
 	scene_done(&s);
@@ -662,7 +635,7 @@ static void test_answer_about_another(void **state)
 		rows[i].given(&s);
 		plan_fold_probed(&s.memory, &s.view, &bad);
 		assert_int_equal(s.memory.round.reason, API_REASON_OTHER);
-		assert_int_equal(settle(&s).what, rows[i].then);
+		assert_int_equal(next_action(&s).what, rows[i].then);
 		scene_done(&s);
 	}
 }
@@ -680,10 +653,10 @@ static void test_no_claim_while_another_host_is_asked(void **state)
 	s.object->status.records_len = 0;
 	free(s.object->status.records[0].domain);
 	free(s.object->status.records[0].value);
-	assert_int_equal(settle(&s).what, PLAN_EDIT_SECRET);
+	assert_int_equal(next_action(&s).what, PLAN_EDIT_SECRET);
 	s.object->generation = 2;
 	s.memory.visited_generation = 2;
-	action = settle(&s);
+	action = next_action(&s);
 	assert_int_equal(action.what, PLAN_WAIT);
 	assert_int_equal(action.claims, 0);
 	scene_done(&s);
@@ -718,7 +691,7 @@ static void test_round_of_other_accounts(void **state)
 	asking(&s);
 	plan_fold_probed(&s.memory, &s.view, &bad);
 	given_other_account(&s);
-	action = settle(&s);
+	action = next_action(&s);
 	assert_int_equal(action.what, PLAN_PROBE);
 	assert_int_equal(action.domain, 0);
 	(void)go_round_with(&s, ACMEDNS_PROBE_ALIVE);
@@ -737,7 +710,7 @@ static void test_other_account_was_not_asked(void **state)
 	(void)go_round_with(&s, ACMEDNS_PROBE_REJECTED);
 	assert_false(IS_READY(&s));
 	set_secret(&s, "{'a.test':" MOVED "}", A_OURS);
-	assert_int_equal(settle(&s).what, PLAN_WAIT);
+	assert_int_equal(next_action(&s).what, PLAN_WAIT);
 	expect(&s, API_UNKNOWN, API_REASON_NOT_PROBED, "the server was not asked yet");
 	assert_true(IS_READY(&s));
 	/* Nor is what was found and not told yet. */
@@ -746,7 +719,7 @@ static void test_other_account_was_not_asked(void **state)
 			 &(struct acmedns_probe_result){ACMEDNS_PROBE_REJECTED, -1, "bad"});
 	(void)plan_fold_round(&s.memory, &s.view);
 	set_secret(&s, A_ACCOUNT, A_OURS);
-	assert_int_equal(settle(&s).what, PLAN_WAIT);
+	assert_int_equal(next_action(&s).what, PLAN_WAIT);
 	expect(&s, API_UNKNOWN, API_REASON_NOT_PROBED, "the server was not asked yet");
 	scene_done(&s);
 }
@@ -764,7 +737,7 @@ static void test_who_asks_is_answered_of_another(void **state)
 	plan_fold_probed(&s.memory, &s.view, &good);
 	(void)plan_fold_round(&s.memory, &s.view);
 	set_secret(&s, "{'a.test':" MOVED "}", A_OURS);
-	assert_int_equal(settle(&s).what, PLAN_PROBE);
+	assert_int_equal(next_action(&s).what, PLAN_PROBE);
 	expect(&s, API_UNKNOWN, API_REASON_NOT_PROBED, "the server was not asked yet");
 	assert_null(s.object->status.handled_probe);
 	assert_true(go_round(&s, &good) > 0);
@@ -789,7 +762,7 @@ static void test_domain_removed(void **state)
 	api_status_init(&s.object->status, -1);
 	set_object(&s, "['a.test']", "", "{}");
 	s.object->status = status;
-	assert_int_equal(settle(&s).what, PLAN_WAIT);
+	assert_int_equal(next_action(&s).what, PLAN_WAIT);
 	expect(&s, API_UNKNOWN, API_REASON_NOT_PROBED, "the server was not asked yet");
 	scene_done(&s);
 }
@@ -807,7 +780,7 @@ static void test_rotation_of_the_rejected(void **state)
 	intern_put(s.object->rotate);
 	s.object->rotate = intern_get("1");
 	s.view.host.slots = 0;
-	action = settle(&s);
+	action = next_action(&s);
 	assert_int_equal(action.what, PLAN_WAIT);
 	assert_true(action.wants_slot);
 	assert_false(s.object->status.conditions[API_STALLED].present);

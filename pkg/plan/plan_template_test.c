@@ -306,8 +306,7 @@ static void test_secret_to_be_made(void **state)
 
 static void leave(struct scene *s)
 {
-	s->object->finalizers = mem_zalloc_array(1, sizeof(*s->object->finalizers));
-	s->object->finalizers[s->object->finalizers_len++] = mem_strdup(API_FINALIZER);
+	add_finalizer(s, API_FINALIZER);
 	s->object->deleting = true;
 }
 

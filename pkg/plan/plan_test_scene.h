@@ -188,6 +188,15 @@ static inline void scene_done(struct scene *scene)
 	}
 }
 
+static inline void add_finalizer(struct scene *s, const char *finalizer)
+{
+	struct api_registration *object = s->object;
+
+	object->finalizers = mem_resize(object->finalizers, object->finalizers_len + 1,
+					sizeof(*object->finalizers));
+	object->finalizers[object->finalizers_len++] = mem_strdup(finalizer);
+}
+
 /* ---- what a memory may hold ---- */
 
 static inline struct plan_work *add_work(struct scene *scene, enum plan_work_state state,
@@ -338,6 +347,35 @@ static inline void spent(struct scene *s)
 static inline void two_holds_a(struct scene *s)
 {
 	set_owner(s, "uid-2", 0, 1);
+}
+
+/* ---- on the way to rest ---- */
+
+static inline void take_status(struct scene *s, struct plan_action *action)
+{
+	unsigned int news = plan_news(s->object, &action->status);
+
+	api_status_done(&s->object->status);
+	s->object->status = action->status;
+	api_status_init(&action->status, -1);
+	plan_fold_status(&s->memory, s->object->generation, news);
+}
+
+/* Status is written until there is another thing to do, which is returned. */
+static inline struct plan_action next_action(struct scene *s)
+{
+	struct plan_action action;
+
+	plan(&s->view, &s->memory, &action);
+	while (action.what == PLAN_PATCH_STATUS || action.what == PLAN_EMIT_EVENT) {
+		if (action.what == PLAN_PATCH_STATUS)
+			take_status(s, &action);
+		else
+			plan_fold_event(&s->memory, action.news);
+		plan_action_done(&action);
+		plan(&s->view, &s->memory, &action);
+	}
+	return action;
 }
 
 /* ---- a row of a table ---- */
