@@ -30,6 +30,7 @@
 #define API_MAX_HEADERS 16
 #define API_MAX_CA	65536 /* bytes of PEM */
 #define API_MAX_TAGS	16    /* labels, and as many annotations */
+#define API_MAX_TTL_S	604800
 
 /* Annotation on a Secret: an empty one, or one without the key, may be taken over. */
 #define API_ANNOTATION_ADOPT API_GROUP "/adopt"
@@ -48,6 +49,13 @@
 #define API_ANNOTATION_HOST API_GROUP "/host"
 /* Annotation on a Secret: the URL that what is in it may be sent to. */
 #define API_ANNOTATION_CREDENTIALS_FOR API_GROUP "/credentials-for"
+/* Annotation on a DNSEndpoint: the name of the object whose it is. */
+#define API_ANNOTATION_REGISTRATION API_GROUP "/registration"
+
+/* external-dns' DNSEndpoint. */
+#define API_ENDPOINT_GROUP   "externaldns.k8s.io"
+#define API_ENDPOINT_VERSION "v1alpha1"
+#define API_ENDPOINT_PLURAL  "dnsendpoints"
 
 enum api_policy { API_PER_DOMAIN, API_SHARED };
 enum api_deletion { API_RETAIN, API_DELETE };
@@ -69,7 +77,7 @@ struct api_auth {
 	char *ca_key;
 };
 
-/* One label or annotation for a Secret that the operator made. */
+/* One label or annotation for something that the operator made. */
 struct api_tag {
 	bool annotation;
 	char *key;
@@ -79,6 +87,12 @@ struct api_tag {
 struct api_template {
 	size_t len;
 	struct api_tag tags[];
+};
+
+/* What hands the CNAMEs to external-dns. */
+struct api_endpoint {
+	int64_t ttl_s;		   /* 0: external-dns' own */
+	struct api_template *tags; /* for the DNSEndpoint; NULL: none */
 };
 
 struct api_spec {
@@ -95,7 +109,8 @@ struct api_spec {
 	bool verify;		       /* look the CNAMEs up */
 	unsigned char names;	       /* in the spec: "*.x" and "x" are two */
 	struct api_auth *auth;	       /* NULL: none of it */
-	struct api_template *template; /* NULL: none */
+	struct api_template *template; /* for the Secret; NULL: none */
+	struct api_endpoint *endpoint; /* cname.dnsEndpoint; NULL: it is absent */
 	/* NULL, or the first thing that this version cannot act on: "spec.domains[1]: a label is
 	 * longer than 63". Nothing is registered then. */
 	char *unsupported;
@@ -159,6 +174,8 @@ enum api_reason {
 	API_REASON_CNAME_FOUND,
 	API_REASON_CNAME_MISSING,
 	API_REASON_CNAME_MISMATCH,
+	API_REASON_DNS_ENDPOINT_NOT_ALLOWED,
+	API_REASON_DNS_ENDPOINT_UNAVAILABLE,
 	API_REASON_ZONE_NOT_DELEGATED,
 	API_REASON_ZONE_SIGNED,
 	API_REASON_DNS_UNAVAILABLE,
@@ -269,5 +286,29 @@ bool api_status_equal(const struct api_status *a, const struct api_status *b);
  * or a record's verification is that of have. The caller owns the result. */
 json_t *api_status_patch(const struct api_registration *have, const struct api_status *want,
 			 int64_t now_s);
+
+/* ---- the DNSEndpoint ---- */
+
+/* What is to stand in it for one domain; lent. */
+struct api_cname {
+	const char *domain;
+	const char *target; /* a host name */
+};
+
+/* All that it has to say: to be created so, or, with uid and resourceVersion, to be applied. The
+ * object has a spec.endpoint. The caller owns the result. */
+json_t *api_endpoint_body(const struct api_registration *object, const struct api_cname *cnames,
+			  size_t len);
+/* What was read carries our mark for the object of that name. */
+bool api_endpoint_is_ours(const json_t *endpoint, const char *name);
+/* It says what body does: all of its labels and annotations and none that we put there before, and
+ * its endpoints and no others. */
+bool api_endpoint_says(const json_t *endpoint, const json_t *body);
+/* A merge patch that takes away what body has no more of the labels and annotations that came with
+ * its creation: server-side apply leaves those, as it was not it that made them. NULL: there are
+ * none. The caller owns the result. */
+json_t *api_endpoint_trim(const json_t *endpoint, const json_t *body);
+/* DeleteOptions: that very one, as it was read. The caller owns the result. */
+json_t *api_endpoint_delete(const char *uid, const char *resource_version);
 
 #endif

@@ -34,9 +34,17 @@ bool api_is_data_key(const char *text, size_t max);
 struct api_auth *api_auth_decode(const json_t *object, char **ret_unsupported);
 void api_auth_free(struct api_auth *auth);
 
-/* ---- api_template.c: the same of spec.secretTemplate ---- */
+/* ---- api_template.c: the same of labels and annotations ---- */
 
-struct api_template *api_template_decode(const json_t *object, char **ret_unsupported);
+/* field is the path of what holds both. kubernetes: keys of kubernetes.io and k8s.io are let
+ * through. */
+struct api_template *api_template_decode(const json_t *object, const char *field, bool kubernetes,
+					 char **ret_unsupported);
 void api_template_free(struct api_template *template);
+
+/* ---- api_endpoint.c: the same of spec.cname.dnsEndpoint ---- */
+
+struct api_endpoint *api_endpoint_decode(const json_t *object, char **ret_unsupported);
+void api_endpoint_free(struct api_endpoint *endpoint);
 
 #endif

@@ -35,6 +35,7 @@ void api_spec_done(struct api_spec *spec)
 	api_strings_free(spec->allow_from, spec->allow_from_len);
 	api_auth_free(spec->auth);
 	api_template_free(spec->template);
+	api_endpoint_free(spec->endpoint);
 	free(spec->unsupported);
 }
 
@@ -237,5 +238,7 @@ void api_spec_decode(const json_t *object, struct api_spec *spec)
 	decode_act(object, API_ANNOTATION_PROBE, spec);
 	decode_act(object, API_ANNOTATION_VERIFY, spec);
 	spec->auth = api_auth_decode(object, &spec->unsupported);
-	spec->template = api_template_decode(object, &spec->unsupported);
+	spec->template =
+		api_template_decode(object, "spec.secretTemplate", false, &spec->unsupported);
+	spec->endpoint = api_endpoint_decode(object, &spec->unsupported);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/api.h"
+#include "api/api_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +66,8 @@ const char *api_reason_name(enum api_reason reason)
 		[API_REASON_CNAME_FOUND] = "CNAMEFound",
 		[API_REASON_CNAME_MISSING] = "CNAMEMissing",
 		[API_REASON_CNAME_MISMATCH] = "CNAMEMismatch",
+		[API_REASON_DNS_ENDPOINT_NOT_ALLOWED] = "DNSEndpointNotAllowed",
+		[API_REASON_DNS_ENDPOINT_UNAVAILABLE] = "DNSEndpointUnavailable",
 		[API_REASON_ZONE_NOT_DELEGATED] = "ZoneNotDelegated",
 		[API_REASON_ZONE_SIGNED] = "ZoneSigned",
 		[API_REASON_DNS_UNAVAILABLE] = "DNSUnavailable",

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* spec.secretTemplate. The schema's rules are checked again: a key of others must never get onto a
- * Secret, and one that is no key would have each write of it refused. */
+/* Labels and annotations for what the operator makes. The schema's rules are checked again: a key
+ * of others must never get onto a Secret, ours not onto anything, and one that is no key would have
+ * each write refused. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,13 +39,14 @@ static bool is_name(const char *text)
 }
 
 /* The domain, or a part of it, is that of whoever else's keys these are. */
-static bool is_of_others(const char *prefix)
+static bool is_of_others(const char *prefix, bool kubernetes)
 {
-	static const char *const domains[] = {API_GROUP, "kubernetes.io", "k8s.io", "argoproj.io"};
+	static const char *const domains[] = {API_GROUP, "argoproj.io", "kubernetes.io", "k8s.io"};
+	size_t domains_len = kubernetes ? 2 : ARRAY_LEN(domains);
 	size_t len = strlen(prefix);
 	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(domains); i++) {
+	for (i = 0; i < domains_len; i++) {
 		size_t tail = strlen(domains[i]);
 
 		if (len >= tail && strcmp(prefix + len - tail, domains[i]) == 0 &&
@@ -54,7 +56,7 @@ static bool is_of_others(const char *prefix)
 	return false;
 }
 
-static bool is_key(const char *key)
+static bool is_key(const char *key, bool kubernetes)
 {
 	CLEANUP(mem_freep) char *prefix = mem_strdup(key);
 	char *slash = strchr(prefix, '/');
@@ -62,7 +64,8 @@ static bool is_key(const char *key)
 	if (!slash)
 		return is_name(key);
 	*slash = '\0';
-	return api_is_object_name(prefix) && !is_of_others(prefix) && is_name(slash + 1);
+	return api_is_object_name(prefix) && !is_of_others(prefix, kubernetes) &&
+	       is_name(slash + 1);
 }
 
 static bool is_value(const json_t *value, bool annotation)
@@ -74,16 +77,24 @@ static bool is_value(const json_t *value, bool annotation)
 	return annotation ? strlen(text) <= MAX_ANNOTATION : !*text || is_name(text);
 }
 
+/* What is being decoded. */
+struct decoding {
+	struct api_template *template;
+	const char *field;
+	bool kubernetes;
+};
+
 /* False: what is there cannot be acted on. */
-static bool decode_tags(json_t *map, bool annotation, struct api_template *template)
+static bool decode_tags(const struct decoding *d, json_t *map, bool annotation)
 {
+	struct api_template *template = d->template;
 	const char *key;
 	json_t *value;
 
 	if (map && (!json_is_object(map) || json_object_size(map) > API_MAX_TAGS))
 		return false;
 	json_object_foreach(map, key, value) {
-		if (!is_key(key) || !is_value(value, annotation))
+		if (!is_key(key, d->kubernetes) || !is_value(value, annotation))
 			return false;
 		template->tags[template->len++] =
 			(struct api_tag){.annotation = annotation,
@@ -93,36 +104,38 @@ static bool decode_tags(json_t *map, bool annotation, struct api_template *templ
 	return true;
 }
 
-static struct api_template *refuse(struct api_template *template, const char *field,
+/* kind "": the whole. */
+static struct api_template *refuse(const struct decoding *d, const char *kind,
 				   char **ret_unsupported)
 {
 	if (!*ret_unsupported)
-		*ret_unsupported = mem_printf("%s: at most 16 keys, none of them of others, and "
+		*ret_unsupported = mem_printf("%s%s: at most 16 keys, none of them of others, and "
 					      "values that Kubernetes permits are needed",
-					      field);
-	api_template_free(template);
+					      d->field, kind);
+	api_template_free(d->template);
 	return NULL;
 }
 
-struct api_template *api_template_decode(const json_t *object, char **ret_unsupported)
+struct api_template *api_template_decode(const json_t *object, const char *field, bool kubernetes,
+					 char **ret_unsupported)
 {
-	const json_t *whole = jv_get(object, "spec.secretTemplate");
-	json_t *labels = jv_get(object, "spec.secretTemplate.labels");
-	json_t *annotations = jv_get(object, "spec.secretTemplate.annotations");
+	const json_t *whole = jv_get(object, field);
+	json_t *labels = jv_get(whole, "labels");
+	json_t *annotations = jv_get(whole, "annotations");
 	size_t most = json_object_size(labels) + json_object_size(annotations);
-	struct api_template *template;
+	struct decoding d = {.field = field, .kubernetes = kubernetes};
 
 	if (whole && !json_is_object(whole))
-		return refuse(NULL, "spec.secretTemplate", ret_unsupported);
+		return refuse(&d, "", ret_unsupported);
 	if (!labels && !annotations)
 		return NULL;
-	template = mem_zalloc(sizeof(*template) + most * sizeof(template->tags[0]));
-	if (!decode_tags(labels, false, template))
-		return refuse(template, "spec.secretTemplate.labels", ret_unsupported);
-	if (!decode_tags(annotations, true, template))
-		return refuse(template, "spec.secretTemplate.annotations", ret_unsupported);
-	if (template->len > 0)
-		return template;
-	api_template_free(template);
+	d.template = mem_zalloc(sizeof(*d.template) + most * sizeof(d.template->tags[0]));
+	if (!decode_tags(&d, labels, false))
+		return refuse(&d, ".labels", ret_unsupported);
+	if (!decode_tags(&d, annotations, true))
+		return refuse(&d, ".annotations", ret_unsupported);
+	if (d.template->len > 0)
+		return d.template;
+	api_template_free(d.template);
 	return NULL;
 }
