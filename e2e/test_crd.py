@@ -549,6 +549,17 @@ def test_rbac_grants_exactly_what_is_used(rendered: list[Object]) -> None:
     }
 
 
+def test_rbac_for_dns_endpoints_is_apart(control_plane: ControlPlane) -> None:
+    text = control_plane.kubectl("kustomize", MANIFESTS / "dns-endpoint").stdout
+    role, binding = yaml.safe_load_all(text)
+    assert (role["kind"], binding["kind"]) == ("ClusterRole", "ClusterRoleBinding")
+    verbs = ("get", "create", "patch", "delete")
+    assert grants(role) == {("externaldns.k8s.io", "dnsendpoints", verb) for verb in verbs}
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    subject = {"kind": "ServiceAccount", "name": "acme-dns-operator", "namespace": SYSTEM}
+    assert binding["subjects"] == [subject]
+
+
 def test_roles_for_users(rendered: list[Object]) -> None:
     views, writes = {"get", "list", "watch"}, {"create", "update", "patch", "delete"}
     expected = {
@@ -594,6 +605,7 @@ def test_roles_for_users(rendered: list[Object]) -> None:
         ("watch", "configmaps", "default", False),
         ("create", "configmaps", "default", False),
         ("get", "pods", SYSTEM, False),
+        ("get", "dnsendpoints.externaldns.k8s.io", "default", False),
     ],
 )
 def test_service_account_can(

@@ -30,6 +30,7 @@ enum flag {
 	FLAG_PROBE_INTERVAL,
 	FLAG_DNS_RESOLVERS,
 	FLAG_DNS_MODE,
+	FLAG_ENDPOINT_DOMAINS,
 	FLAG_HTTP1,
 	FLAG_LOG_FORMAT,
 	FLAG_VERBOSITY = 'v',
@@ -85,6 +86,9 @@ static const struct flag_text texts[] = {
 	{FLAG_DNS_MODE, "dns-mode", "recursive|authoritative",
 	 "ask the resolvers for a CNAME, or through them the servers of its zone (default: "
 	 "recursive)"},
+	{FLAG_ENDPOINT_DOMAINS, "dns-endpoint-domains", "GLOB,GLOB",
+	 "domains whose CNAMEs external-dns may be asked for, with * for a part of a label; may be "
+	 "repeated (default: none)"},
 	{FLAG_HTTP1, "http1", NULL, "speak HTTP/1.1 to the API server"},
 	{FLAG_LOG_FORMAT, "log-format", "text|json", "(default: text)"},
 	{FLAG_VERBOSITY, "v", "LEVEL", "0 to 9: 4 = debug, 6 = trace (default: 0)"},
@@ -241,6 +245,25 @@ static int add_allowed_hosts(struct flags *flags, struct err *err)
 	return 0;
 }
 
+static int add_endpoint_domains(struct flags *flags, struct err *err)
+{
+	CLEANUP(mem_freep) char *list = mem_strdup(optarg);
+	char *rest = list;
+
+	while (rest) {
+		const char *glob = strsep(&rest, ",");
+		struct dnsname_glob *next = &flags->endpoint_domains[flags->endpoint_domains_len];
+
+		if (flags->endpoint_domains_len == FLAGS_MAX_LIST)
+			return err_set(err, ERR_INVALID, 0, "--dns-endpoint-domains: at most %d",
+				       FLAGS_MAX_LIST);
+		if (dnsname_glob_parse(glob, next, err))
+			return err_wrap(err, "--dns-endpoint-domains %s", optarg);
+		flags->endpoint_domains_len++;
+	}
+	return 0;
+}
+
 static int set_log_format(struct flags *flags, struct err *err)
 {
 	if (strcmp(optarg, "text") != 0 && strcmp(optarg, "json") != 0)
@@ -336,6 +359,8 @@ static int set_flag(struct flags *flags, int flag, struct err *err)
 		return set_text(&flags->dns_resolvers);
 	case FLAG_DNS_MODE:
 		return set_dns_mode(flags, err);
+	case FLAG_ENDPOINT_DOMAINS:
+		return add_endpoint_domains(flags, err);
 	case FLAG_HTTP1:
 		return set_bool(&flags->http1, "http1", err);
 	case FLAG_LOG_FORMAT:

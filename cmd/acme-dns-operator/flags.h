@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "cidr/cidr.h"
+#include "dnsname/dnsname.h"
 #include "url/url.h"
 
 #define FLAGS_MAX_LIST 64
@@ -36,6 +37,8 @@ struct flags {
 	int64_t probe_interval_ms; /* 0: never */
 	const char *dns_resolvers; /* not judged; NULL: resolv.conf's */
 	bool dns_authoritative;
+	struct dnsname_glob endpoint_domains[FLAGS_MAX_LIST];
+	size_t endpoint_domains_len;
 	bool http1;
 	enum log_format log_format;
 	int verbosity;

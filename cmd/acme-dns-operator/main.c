@@ -281,6 +281,8 @@ static int start_controller(struct app *app, struct err *err)
 		.allowed_hosts = app->flags.allowed_hosts,
 		.allowed_hosts_len = app->flags.allowed_hosts_len,
 		.require_https = app->flags.require_https,
+		.endpoint_domains = app->flags.endpoint_domains,
+		.endpoint_domains_len = app->flags.endpoint_domains_len,
 		.register_timeout_ms = app->flags.register_timeout_ms,
 		.lost_account_grace_ms = app->flags.lost_account_grace_ms,
 		.secret_resync_ms = app->flags.secret_resync_ms,

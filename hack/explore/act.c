@@ -3,6 +3,8 @@
 /* What pkg/controller's act.c and post.c do: what a pass has decided is begun, and its end is
  * folded. A change there that matters for safety is to be made here too. */
 
+#include <assert.h>
+
 #include "explore.h"
 
 static void fold(struct run *run, size_t p, size_t s, enum fold what, uint32_t a)
@@ -153,6 +155,11 @@ void seat_act(struct run *run, size_t p, size_t s, const struct decision *decisi
 	case PLAN_END_ROUND:
 		seat_end_round(run, p, s);
 		return;
+	case PLAN_READ_ENDPOINT:
+	case PLAN_WRITE_ENDPOINT:
+	case PLAN_DELETE_ENDPOINT:
+		assert(!"no object here has a dnsEndpoint");
+		break;
 	}
 	seat->queued = 1;
 }

@@ -155,7 +155,8 @@ static void remember(struct store *store, const struct plan_view *view,
 		result[5] = store_body(store, api_status_patch(view->object, &action->status, 0));
 		result[6] = plan_news(view->object, &action->status);
 	} else if (action->what == PLAN_PATCH_FINALIZER) {
-		result[5] = store_body(store, api_finalizer_patch(view->object, action->add));
+		result[5] = store_body(
+			store, api_finalizer_patch(view->object, action->finalizer, action->add));
 	} else if (action->what == PLAN_EMIT_EVENT) {
 		result[6] = action->news;
 		result[7] = action->leftover != NULL;
@@ -352,7 +353,7 @@ static void fold_time(struct plan_memory *memory, int64_t ms)
 {
 	size_t i;
 
-	_Static_assert(sizeof(*memory) == 34504,
+	_Static_assert(sizeof(*memory) == 34520,
 		       "a field was added to plan_memory: if it is a time, let it pass here");
 	pass_retry(&memory->read, ms);
 	pass_retry(&memory->write, ms);

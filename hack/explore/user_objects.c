@@ -59,7 +59,7 @@ void user_make(struct run *run, int spec)
 
 static bool is_kept(const struct run *run, int name)
 {
-	return api_has_finalizer(live(run, name)->object);
+	return api_has_finalizer(live(run, name)->object, API_FINALIZER);
 }
 
 static bool can_recreate(const struct run *run, int spec)

@@ -169,7 +169,8 @@ static void note_retained(struct run *run, size_t name, const json_t *next)
 	const struct object_thing *thing = id ? store_get_object(run->store, id) : NULL;
 
 	if (thing &&
-	    !(thing->object->spec.deletion == API_DELETE && api_has_finalizer(thing->object)) &&
+	    !(thing->object->spec.deletion == API_DELETE &&
+	      api_has_finalizer(thing->object, API_FINALIZER)) &&
 	    number_in(jv_str(next, "metadata.uid"), 10) != thing->uid)
 		run->w.retained |= UINT32_C(1) << thing->uid;
 }

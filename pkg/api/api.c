@@ -165,24 +165,19 @@ struct api_registration *api_decode(const json_t *object)
 	return registration;
 }
 
-/* ---- the finalizer ---- */
+/* ---- finalizers ---- */
 
-static bool is_ours(const char *finalizer)
-{
-	return strcmp(finalizer, API_FINALIZER) == 0;
-}
-
-bool api_has_finalizer(const struct api_registration *registration)
+bool api_has_finalizer(const struct api_registration *registration, const char *finalizer)
 {
 	size_t i;
 
 	for (i = 0; i < registration->finalizers_len; i++)
-		if (is_ours(registration->finalizers[i]))
+		if (strcmp(registration->finalizers[i], finalizer) == 0)
 			return true;
 	return false;
 }
 
-json_t *api_finalizer_patch(const struct api_registration *have, bool add)
+json_t *api_finalizer_patch(const struct api_registration *have, const char *finalizer, bool add)
 {
 	json_t *patch = json_object();
 	json_t *metadata = jv_ensure_object(patch, "metadata");
@@ -190,10 +185,10 @@ json_t *api_finalizer_patch(const struct api_registration *have, bool add)
 	size_t i;
 
 	for (i = 0; i < have->finalizers_len; i++)
-		if (!is_ours(have->finalizers[i]))
+		if (strcmp(have->finalizers[i], finalizer) != 0)
 			jv_append(list, json_string(have->finalizers[i]));
 	if (add)
-		jv_append(list, json_string(API_FINALIZER));
+		jv_append(list, json_string(finalizer));
 	jv_set_str(metadata, "resourceVersion", have->resource_version);
 	jv_set(metadata, "finalizers", list);
 	return patch;

@@ -36,8 +36,10 @@
 #define API_ANNOTATION_ADOPT API_GROUP "/adopt"
 /* Annotation on a Secret, "<old URL> <new URL>": the accounts of the one are those of the other. */
 #define API_ANNOTATION_SAME_SERVER API_GROUP "/same-server"
-/* On the object under deletionPolicy Delete. */
+/* On the object under deletionPolicy Delete: there may be accounts of it in the Secret, */
 #define API_FINALIZER API_GROUP "/accounts"
+/* and a DNSEndpoint. */
+#define API_FINALIZER_ENDPOINT API_GROUP "/dns-endpoint"
 /* Annotation on the object: each new value asks for new accounts once. */
 #define API_ANNOTATION_ROTATE API_GROUP "/rotate"
 /* Annotation on the object: each new value has the servers asked once whether the accounts live. */
@@ -249,11 +251,11 @@ struct api_record *api_record_find(const struct api_status *status, const char *
 /* The value in that, or NULL. */
 const char *api_record_value(const struct api_status *status, const char *domain);
 
-/* Ours is there. */
-bool api_has_finalizer(const struct api_registration *registration);
-/* The merge patch that adds or removes ours, refused unless the object is still the one we saw. The
+/* finalizer is one of ours. */
+bool api_has_finalizer(const struct api_registration *registration, const char *finalizer);
+/* The merge patch that adds or removes it, refused unless the object is still the one we saw. The
  * caller owns the result. */
-json_t *api_finalizer_patch(const struct api_registration *have, bool add);
+json_t *api_finalizer_patch(const struct api_registration *have, const char *finalizer, bool add);
 
 /* ---- status ---- */
 

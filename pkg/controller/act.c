@@ -70,10 +70,16 @@ static void emit(const struct record *record, const struct api_registration *obj
 	events_emit(record->controller->options.events, &about, &message);
 }
 
-static void act_leftover(struct record *record, const struct plan_view *view, const char *why)
+static void act_leftover(struct record *record, const struct plan_view *view,
+			 const struct plan_action *action)
 {
-	emit(record, view->object, true, "EntriesNotDeleted", why);
-	plan_fold_leftover(record_memory(record));
+	emit(record, view->object, true,
+	     action->leaves_endpoint ? "DNSEndpointNotDeleted" : "EntriesNotDeleted",
+	     action->leftover);
+	if (action->leaves_endpoint)
+		plan_fold_endpoint_left(record_memory(record));
+	else
+		plan_fold_leftover(record_memory(record));
 	record_done(record);
 }
 
@@ -194,7 +200,7 @@ static void act_patch(struct record *record, const struct plan_view *view,
 	send_patch(record, "status", body, on_patched);
 }
 
-/* ---- the finalizer ---- */
+/* ---- the finalizers ---- */
 
 static void on_finalizer(void *ctx, json_t *object, const struct err *err)
 {
@@ -202,16 +208,18 @@ static void on_finalizer(void *ctx, json_t *object, const struct err *err)
 
 	record->call = NULL;
 	if (err) {
-		act_failed(record, "patching the finalizer failed", err);
+		act_failed(record, "patching a finalizer failed", err);
 		return;
 	}
 	note_own_write(record, object);
 	record_done(record);
 }
 
-static void act_finalizer(struct record *record, const struct plan_view *view, bool add)
+static void act_finalizer(struct record *record, const struct plan_view *view,
+			  const struct plan_action *action)
 {
-	CLEANUP(jv_freep) json_t *body = api_finalizer_patch(view->object, add);
+	CLEANUP(jv_freep)
+	json_t *body = api_finalizer_patch(view->object, action->finalizer, action->add);
 
 	send_patch(record, NULL, body, on_finalizer);
 }
@@ -372,18 +380,23 @@ static void act(struct record *record, const struct plan_view *view, struct plan
 		break;
 	case PLAN_EMIT_EVENT:
 		if (action->leftover)
-			act_leftover(record, view, action->leftover);
+			act_leftover(record, view, action);
 		else
 			act_event(record, view, action->news);
 		break;
 	case PLAN_PATCH_FINALIZER:
-		act_finalizer(record, view, action->add);
+		act_finalizer(record, view, action);
 		break;
 	case PLAN_PROBE:
 		probe_start(record, view, action->domain);
 		break;
 	case PLAN_END_ROUND:
 		probe_end_round(record, view);
+		break;
+	case PLAN_READ_ENDPOINT:
+	case PLAN_WRITE_ENDPOINT:
+	case PLAN_DELETE_ENDPOINT:
+		endpoint_act(record, view, action->what);
 		break;
 	}
 }

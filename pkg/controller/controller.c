@@ -269,6 +269,7 @@ struct controller *controller_new(const struct controller_options *options, stru
 	controller->http = http_new(options->base, &http);
 	controller->queue = workq_new(options->base, &queue, act_pass, controller);
 	controller->api_timer = evtimer_new(options->base, resolve_api, controller);
+	endpoint_start(controller);
 	declare_metrics(controller);
 	make_informer(controller);
 	return controller;
@@ -294,6 +295,7 @@ void controller_free(struct controller *controller)
 	if (controller->probe_timer)
 		event_free(controller->probe_timer);
 	verify_stop(controller);
+	endpoint_stop(controller);
 	workq_free(controller->queue);
 	http_free(controller->http);
 	resolve_free(controller->resolve);

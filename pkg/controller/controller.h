@@ -17,6 +17,7 @@
 
 #include "base/attr.h"
 #include "cidr/cidr.h"
+#include "dnsname/dnsname.h"
 #include "events/events.h"
 #include "kube/kube.h"
 #include "metrics/metrics.h"
@@ -42,6 +43,8 @@ struct controller_options {
 	const struct url_glob *allowed_hosts; /* --allowed-hosts; none: any */
 	size_t allowed_hosts_len;
 	bool require_https;
+	const struct dnsname_glob *endpoint_domains; /* --dns-endpoint-domains; none: none */
+	size_t endpoint_domains_len;
 	int64_t register_timeout_ms;
 	int64_t lost_account_grace_ms; /* before accounts that vanished are made again */
 	int64_t secret_resync_ms;

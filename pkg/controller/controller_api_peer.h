@@ -5,7 +5,8 @@
 /*
  * For tests: the half of controller_peer.h that is a small Kubernetes API server:
  * AcmeDnsRegistrations with list, watch and status, Secrets with get, create and merge patch,
- * ConfigMaps with get, Events. A test says what goes wrong with peer_fail().
+ * ConfigMaps with get, DNSEndpoints with get, create, apply, merge patch and delete, Events. A test
+ * says what goes wrong with peer_fail().
  */
 
 #include <event2/buffer.h>
@@ -57,6 +58,7 @@ struct peer {
 	json_t *registrations; /* by name */
 	json_t *secrets;       /* by name */
 	json_t *config_maps;   /* by name */
+	json_t *endpoints;     /* by name; NULL: such a kind is not known */
 	json_t *events;	       /* as they were posted */
 	char *watch_events[PEER_MAX_EVENTS];
 	int watch_events_len;
@@ -211,6 +213,8 @@ static inline void peer_reply_status(struct evhttp_request *req, int status)
 						: "Other",
 				"message", "scripted");
 
+	if (status == 404)
+		jv_set_str(jv_ensure_object(doc, "details"), "name", "whatever");
 	peer_reply_json(req, status, doc);
 }
 
@@ -350,6 +354,115 @@ static inline int peer_patch_secret(struct peer *peer, const char *name, json_t 
 	return 200;
 }
 
+/* ---- DNSEndpoints ---- */
+
+#define PEER_ENDPOINTS "/apis/externaldns.k8s.io/v1alpha1/namespaces/default/dnsendpoints"
+/* The answer where nobody knows the kind; for an object that is not there it is a Status. */
+#define PEER_NO_KIND 1404
+
+/* Takes the object over. */
+static inline void peer_put_endpoint(struct peer *peer, const char *name, json_t *endpoint)
+{
+	CLEANUP(mem_freep) char *uid = mem_printf("endpoint-%d", peer->rv);
+
+	peer_stamp(peer, endpoint);
+	jv_set_str(jv_ensure_object(endpoint, "metadata"), "uid", uid);
+	jv_set(peer->endpoints, name, endpoint);
+}
+
+/* What the operator has put there, as managedFields has it. */
+static inline void peer_note_fields(json_t *endpoint, const char *operation)
+{
+	json_t *metadata = jv_object(endpoint, "metadata");
+	json_t *entry =
+		json_pack("{s:s, s:s}", "manager", "acme-dns-operator", "operation", operation);
+	json_t *fields = jv_ensure_object(jv_ensure_object(entry, "fieldsV1"), "f:metadata");
+	const char *key;
+	json_t *ignored;
+
+	json_object_foreach(jv_object(metadata, "labels"), key, ignored) {
+		CLEANUP(mem_freep) char *field = mem_printf("f:%s", key);
+
+		jv_set(jv_ensure_object(fields, "f:labels"), field, json_object());
+	}
+	if (!jv_array(metadata, "managedFields"))
+		jv_set(metadata, "managedFields", json_array());
+	jv_append(jv_array(metadata, "managedFields"), entry);
+}
+
+static inline void peer_drop_nulls(json_t *object)
+{
+	const char *key;
+	json_t *value;
+	void *next;
+
+	json_object_foreach_safe(object, next, key, value) {
+		if (json_is_null(value))
+			(void)json_object_del(object, key);
+	}
+}
+
+static inline int peer_patch_endpoint(struct peer *peer, const char *path, json_t *patch,
+				      json_t **ret_object)
+{
+	CLEANUP(mem_freep) char *name = mem_strdup(strrchr(path, '/') + 1);
+	json_t *endpoint;
+
+	name[strcspn(name, "?")] = '\0';
+	endpoint = json_object_get(peer->endpoints, name);
+	if (!endpoint)
+		return 404;
+	if (peer_is_stale(endpoint, patch))
+		return 409;
+	(void)json_object_update_recursive(endpoint, patch);
+	peer_drop_nulls(jv_object(endpoint, "metadata.labels"));
+	if (strstr(path, "force=true"))
+		peer_note_fields(endpoint, "Apply");
+	peer_stamp(peer, endpoint);
+	*ret_object = endpoint;
+	return 200;
+}
+
+static inline int peer_delete_endpoint(struct peer *peer, const char *path, const json_t *options,
+				       json_t **ret_object)
+{
+	const char *name = strrchr(path, '/') + 1;
+	const json_t *endpoint = json_object_get(peer->endpoints, name);
+
+	if (!endpoint)
+		return 404;
+	if (strcmp(jv_str(endpoint, "metadata.uid"), jv_str(options, "preconditions.uid")) != 0 ||
+	    strcmp(jv_str(endpoint, "metadata.resourceVersion"),
+		   jv_str(options, "preconditions.resourceVersion")) != 0)
+		return 409;
+	(void)json_object_del(peer->endpoints, name);
+	*ret_object = peer->events; /* any JSON will do */
+	return 200;
+}
+
+static inline int peer_act_endpoint(struct peer *peer, const char *method, const char *path,
+				    json_t *body, json_t **ret_object)
+{
+	const char *name = jv_str(body, "metadata.name");
+
+	if (!peer->endpoints)
+		return PEER_NO_KIND;
+	if (strcmp(method, "PATCH") == 0)
+		return peer_patch_endpoint(peer, path, body, ret_object);
+	if (strcmp(method, "DELETE") == 0)
+		return peer_delete_endpoint(peer, path, body, ret_object);
+	if (strcmp(method, "POST") != 0) {
+		*ret_object = json_object_get(peer->endpoints, strrchr(path, '/') + 1);
+		return *ret_object ? 200 : 404;
+	}
+	if (json_object_get(peer->endpoints, name))
+		return 409;
+	peer_note_fields(body, "Update");
+	peer_put_endpoint(peer, name, json_incref(body));
+	*ret_object = body;
+	return 201;
+}
+
 static inline int peer_create(struct peer *peer, const char *path, json_t *body,
 			      json_t **ret_object)
 {
@@ -375,6 +488,8 @@ static inline int peer_act(struct peer *peer, const char *method, const char *pa
 	char *name = plural ? mem_dup(plural + 21, strcspn(plural + 21, "/"))
 			    : mem_strdup(strrchr(path, '/') + 1);
 
+	if (strstr(path, "/dnsendpoints"))
+		return peer_act_endpoint(peer, method, path, body, ret_object);
 	if (strcmp(method, "POST") == 0)
 		return peer_create(peer, path, body, ret_object);
 	if (strcmp(method, "PATCH") == 0 && plural)
@@ -418,6 +533,8 @@ static inline void peer_answer(struct peer *peer, struct evhttp_request *req, co
 		peer->keep = NULL;
 		peer->kept = req;
 		peer->kept_object = json_deep_copy(object);
+	} else if (status == PEER_NO_KIND) {
+		peer_reply(req, 404, "404 page not found\n");
 	} else if (status >= 300) {
 		peer_reply_status(req, status);
 	} else {
@@ -451,6 +568,9 @@ static inline void peer_on_api(struct evhttp_request *req, void *ctx)
 		break;
 	case EVHTTP_REQ_POST:
 		peer_answer(peer, req, "POST");
+		break;
+	case EVHTTP_REQ_DELETE:
+		peer_answer(peer, req, "DELETE");
 		break;
 	default:
 		peer_answer(peer, req, "PATCH");

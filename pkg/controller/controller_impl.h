@@ -25,6 +25,7 @@
 #define MEMORY_KEPT offsetof(struct plan_memory, read)
 
 struct channel;
+struct endpoint;
 struct host;
 struct lookup;
 struct reference;
@@ -73,6 +74,8 @@ struct record {
 	struct verify *verify; /* the CNAMEs that status names; NULL: none, or none is looked up */
 	bool viewed;	       /* a pass was made over the object */
 
+	struct endpoint *endpoint; /* the DNSEndpoint; NULL: none is wanted, and none is to go */
+
 	/* channel.c */
 	enum record_stage stage;
 	struct plan_edit *edit;			    /* in the write under way */
@@ -109,6 +112,10 @@ struct controller {
 	struct event *verify_timer;
 	int64_t verify_ms; /* when that fires; 0: it does not */
 	struct lookup *lookups_due, *lookups_running;
+	struct event *endpoint_timer;
+	int64_t endpoint_ms; /* when that fires; 0: it does not */
+	int endpoint_looks;  /* under way beside the passes */
+	int64_t no_kind_ms;  /* so long it is believed that there are no DNSEndpoints; 0: not */
 	int64_t drain_until_ms;
 	void (*drained)(void *ctx);
 	void *drained_ctx;
@@ -179,6 +186,16 @@ void verify_stop(struct controller *controller); /* after the records */
 /* Lets the object's CNAMEs be looked up, and shows what is known of them. */
 void verify_view(struct record *record, struct plan_view *view);
 void verify_drop(struct record *record);
+
+/* ---- endpoint.c: the DNSEndpoint ---- */
+
+void endpoint_start(struct controller *controller);
+void endpoint_stop(struct controller *controller); /* after the records */
+/* Lets it be looked at now and then. */
+void endpoint_view(struct record *record, struct plan_view *view);
+/* READ, WRITE or DELETE_ENDPOINT; ends with plan_fold_endpoint() and record_done(). */
+void endpoint_act(struct record *record, const struct plan_view *view, enum plan_what what);
+void endpoint_drop(struct record *record);
 
 /* ---- reference.c: what the spec refers to, to authenticate both ends of a registration ---- */
 

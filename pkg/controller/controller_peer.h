@@ -111,7 +111,8 @@ static inline struct evhttp *peer_listen(struct event_base *base, const char *ad
 	assert_int_equal(
 		getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&name, &len), 0);
 	*ret_port = ntohs(name.sin_port);
-	evhttp_set_allowed_methods(server, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PATCH);
+	evhttp_set_allowed_methods(server, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PATCH |
+						   EVHTTP_REQ_DELETE);
 	return server;
 }
 
@@ -123,6 +124,7 @@ static inline void peer_start(struct peer *peer, struct event_base *base)
 		.registrations = json_object(),
 		.secrets = json_object(),
 		.config_maps = json_object(),
+		.endpoints = json_object(),
 		.events = json_array(),
 		.log = BUF_INIT(PEER_MAX_TEXT),
 		.headers = BUF_INIT(PEER_MAX_TEXT),
@@ -151,6 +153,7 @@ static inline void peer_stop(struct peer *peer)
 	json_decref(peer->registrations);
 	json_decref(peer->secrets);
 	json_decref(peer->config_maps);
+	json_decref(peer->endpoints);
 	json_decref(peer->events);
 	for (int i = 0; i < peer->watch_events_len; i++)
 		free(peer->watch_events[i]);

@@ -41,6 +41,7 @@ void record_free(struct record *record)
 	host_leave(record);
 	reference_drop(record);
 	verify_drop(record);
+	endpoint_drop(record);
 	channel_remove(record->channel, record);
 	HASH_DEL(record->controller->records, record);
 	mem_wipe_free(record->memory, record->memory ? sizeof(*record->memory) : 0);
@@ -146,6 +147,7 @@ void record_view(struct record *record, struct plan_view *ret_view)
 	channel_view(record->channel, record, &ret_view->secret);
 	host_view(record, &ret_view->host);
 	verify_view(record, ret_view);
+	endpoint_view(record, ret_view);
 }
 
 void record_done(struct record *record)

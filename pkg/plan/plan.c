@@ -329,6 +329,18 @@ static bool must_look(const struct plan_memory *memory, const struct plan_assess
 	return (assessment->missing && !memory->missing_ms) || plan_must_watch(memory, assessment);
 }
 
+/* The Secret and status are as they should be by now, or have to wait. */
+static void use_leisure(const struct plan_view *view, const struct plan_memory *memory,
+			const struct plan_assessment *assessment, struct plan_action *action)
+{
+	if (must_look(memory, assessment))
+		(void)decide(action, PLAN_READ_SECRET);
+	else
+		plan_endpoint(view, memory, assessment, action);
+	if (action->what == PLAN_WAIT)
+		plan_probe(view, memory, assessment, action);
+}
+
 /* ---- the whole ---- */
 
 void plan(const struct plan_view *view, const struct plan_memory *memory,
@@ -339,6 +351,11 @@ void plan(const struct plan_view *view, const struct plan_memory *memory,
 	*ret_action = (struct plan_action){.what = PLAN_WAIT, .wake_ms = INT64_MAX};
 	if (store_accounts(view, memory, ret_action) || start_post(view, memory, ret_action))
 		return;
+	/* No CNAME shall lead to an account that is gone. */
+	if (plan_is_endpoint_leaving(view)) {
+		plan_endpoint_leave(view, memory, ret_action);
+		return;
+	}
 	if (plan_is_leaving(view)) {
 		plan_finalize(view, memory, ret_action);
 		return;
@@ -358,8 +375,10 @@ void plan(const struct plan_view *view, const struct plan_memory *memory,
 		(void)publish(view, memory, NULL, ret_action);
 		return;
 	}
-	if (api_has_finalizer(view->object) != (view->object->spec.deletion == API_DELETE)) {
-		ret_action->add = !api_has_finalizer(view->object);
+	if (api_has_finalizer(view->object, API_FINALIZER) !=
+	    (view->object->spec.deletion == API_DELETE)) {
+		ret_action->add = view->object->spec.deletion == API_DELETE;
+		ret_action->finalizer = API_FINALIZER;
 		(void)decide(ret_action, PLAN_PATCH_FINALIZER);
 		return;
 	}
@@ -373,10 +392,8 @@ void plan(const struct plan_view *view, const struct plan_memory *memory,
 		(void)decide(ret_action, PLAN_READ_SECRET);
 	else if (!is_busy(view, memory, &assessment, ret_action))
 		(void)publish(view, memory, &assessment, ret_action);
-	if (ret_action->what == PLAN_WAIT && must_look(memory, &assessment))
-		(void)decide(ret_action, PLAN_READ_SECRET);
 	if (ret_action->what == PLAN_WAIT)
-		plan_probe(view, memory, &assessment, ret_action);
+		use_leisure(view, memory, &assessment, ret_action);
 }
 
 void plan_action_done(struct plan_action *action)
@@ -401,6 +418,9 @@ const char *plan_what_name(enum plan_what what)
 		[PLAN_PATCH_FINALIZER] = "PatchFinalizer",
 		[PLAN_PROBE] = "Probe",
 		[PLAN_END_ROUND] = "EndRound",
+		[PLAN_READ_ENDPOINT] = "ReadEndpoint",
+		[PLAN_WRITE_ENDPOINT] = "WriteEndpoint",
+		[PLAN_DELETE_ENDPOINT] = "DeleteEndpoint",
 	};
 
 	return names[what];

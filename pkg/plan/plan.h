@@ -129,9 +129,34 @@ struct plan_finding {
 	char message[PLAN_FINDING_LEN];
 };
 
+/* What is known of the DNSEndpoint. */
+enum plan_endpoint_state {
+	PLAN_ENDPOINT_UNREAD,
+	PLAN_ENDPOINT_CURRENT, /* as it should be, be that absent */
+	PLAN_ENDPOINT_ABSENT,
+	PLAN_ENDPOINT_OTHER, /* ours, and it is to say something else, or to go */
+	PLAN_ENDPOINT_FOREIGN,
+	/* What keeps it from being known, or from being CURRENT: */
+	PLAN_ENDPOINT_CHANGED, /* since it was read */
+	PLAN_ENDPOINT_NO_KIND, /* the API server knows no DNSEndpoints */
+	PLAN_ENDPOINT_DENIED,  /* it may not be read */
+	PLAN_ENDPOINT_REFUSED, /* it may not be written so */
+	PLAN_ENDPOINT_UNANSWERED,
+};
+
+/* Blank where no DNSEndpoint is wanted, and none is to go. */
+struct plan_endpoint {
+	uint64_t look;	 /* plan_endpoint_look() of what state is about; 0: nothing */
+	uint8_t state;	 /* enum plan_endpoint_state, up to FOREIGN */
+	uint8_t trouble; /* the same: UNREAD, or from FOREIGN on; lasts until it is CURRENT */
+	uint8_t times;	 /* that something went wrong, in a row */
+	bool told;	 /* that it had to be left */
+};
+
 struct plan_memory {
 	int64_t visited_generation; /* whose first status patch this process has sent; 0 = none */
 	struct plan_probe probe;
+	struct plan_endpoint endpoint;
 	struct plan_failure read;  /* of the Secret: holds up everything */
 	struct plan_failure write; /* of the Secret: holds up every edit */
 	struct plan_failure claim; /* to register: holds up the next claim only */
@@ -213,7 +238,9 @@ struct plan_view {
 	enum plan_references references;
 	const struct plan_seen *seen; /* in DNS; lent */
 	size_t seen_len;
-	bool verified;	/* all of it since API_ANNOTATION_VERIFY has its value */
+	bool verified; /* all of it since API_ANNOTATION_VERIFY has its value */
+	const struct dnsname_glob *endpoint_domains; /* --dns-endpoint-domains; lent */
+	size_t endpoint_domains_len;
 	int64_t now_ms; /* monotonic */
 	int64_t wall_s; /* since 1970: for what outlives the process */
 	int64_t lost_account_grace_ms;
@@ -239,6 +266,9 @@ enum plan_what {
 	PLAN_PATCH_FINALIZER, /* add or remove ours */
 	PLAN_PROBE,	      /* ask spec.host for the account of spec.domains[domain] */
 	PLAN_END_ROUND,	      /* plan_fold_round() */
+	PLAN_READ_ENDPOINT,   /* these three end with plan_fold_endpoint() */
+	PLAN_WRITE_ENDPOINT,  /* make it, or change ours, to say what plan_endpoint_list() does */
+	PLAN_DELETE_ENDPOINT,
 };
 
 struct plan_action {
@@ -250,9 +280,11 @@ struct plan_action {
 	const char *owner_uid; /* ASK_OWNER; both lent from the ledger */
 	const char *owner_name;
 	unsigned int claims;	  /* EDIT_SECRET: slots that it will take at most */
-	bool add;		  /* PATCH_FINALIZER */
+	bool add;		  /* PATCH_FINALIZER: this one; */
+	const char *finalizer;	  /* static */
 	enum plan_news news;	  /* EMIT_EVENT: one of them, if leftover is NULL */
-	const char *leftover;	  /* EMIT_EVENT: why entries stay behind */
+	const char *leftover;	  /* EMIT_EVENT: why entries stay behind, or */
+	bool leaves_endpoint;	  /* the DNSEndpoint does */
 	struct api_status status; /* PATCH_STATUS; plan_action_done() frees */
 };
 
@@ -345,6 +377,27 @@ void plan_fold_probed(struct plan_memory *memory, const struct plan_view *view,
 /* The view is that of PLAN_END_ROUND. Returns the pause before the next round, which is without a
  * meaning when probe_interval_ms is 0. */
 int64_t plan_fold_round(struct plan_memory *memory, const struct plan_view *view);
+
+/* What a look at the DNSEndpoint, or a write of it, has brought, for what was wanted of it by that
+ * look. Returns the pause before it is to be looked at again; 0: nothing is wrong. */
+int64_t plan_fold_endpoint(struct plan_memory *memory, const struct plan_view *view, uint64_t look,
+			   enum plan_endpoint_state state);
+/* It was told that the DNSEndpoint had to be left. */
+void plan_fold_endpoint_left(struct plan_memory *memory);
+/* None is wanted, and none is to go. */
+void plan_fold_endpoint_end(struct plan_memory *memory);
+
+/* ---- the DNSEndpoint ---- */
+
+/* One is wanted, or ours is to go: only then is it looked at. */
+bool plan_minds_endpoint(const struct plan_view *view);
+bool plan_wants_endpoint(const struct plan_view *view);
+/* What is to stand in it; lent by view. The view has an object. */
+size_t plan_endpoint_list(const struct plan_view *view, struct api_cname ret_list[API_MAX_DOMAINS]);
+/* Tells what is wanted of it from all else; never 0. */
+uint64_t plan_endpoint_look(const struct plan_view *view);
+/* So bad that status says it. */
+bool plan_is_endpoint_trouble(const struct plan_endpoint *endpoint);
 
 /* ---- small questions about a memory ---- */
 

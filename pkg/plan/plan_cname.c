@@ -74,8 +74,7 @@ bool plan_leads_to(const struct plan_view *view, const char *domain, const char 
 	return seen && leads(seen->verdict);
 }
 
-/* A rotation: the CNAME was changed to the account that follows. */
-static bool is_moved(const struct api_record *record)
+bool plan_is_moved(const struct api_record *record)
 {
 	return record->next &&
 	       (leads(record->next->verification) ||
@@ -143,12 +142,12 @@ static struct sight look_at(const struct plan_view *view, const struct api_recor
 		verdict = sight.seen->verdict;
 	else if (sight.named && verdict == CNAME_FOUND)
 		verdict = said_of_zone(before->reason);
-	sight.rank = rank_of(is_moved(record) ? CNAME_FOUND : verdict);
+	sight.rank = rank_of(plan_is_moved(record) ? CNAME_FOUND : verdict);
 	return sight;
 }
 
 /* For people; begins with the record's name, see is_named(). */
-static void describe(const struct sight *sight, char *ret, size_t len)
+static void describe(const struct plan_view *view, const struct sight *sight, char *ret, size_t len)
 {
 	const struct api_record *record = sight->record;
 	const char *zone = strchr(record->value, '.');
@@ -156,8 +155,12 @@ static void describe(const struct sight *sight, char *ret, size_t len)
 
 	switch ((int)meanings[sight->rank].verdict) {
 	case CNAME_MISSING:
-		(void)snprintf(ret, len, "%s%s: %s; add a CNAME to %s", DNSNAME_CHALLENGE,
-			       record->domain, why, record->value);
+		(void)snprintf(ret, len, "%s%s: %s; %s a CNAME to %s", DNSNAME_CHALLENGE,
+			       record->domain, why,
+			       plan_is_handed_over(view, record->domain)
+				       ? "the DNSEndpoint asks external-dns for"
+				       : "add",
+			       record->value);
 		break;
 	case CNAME_MISMATCH:
 		(void)snprintf(ret, len, "%s%s: %s%s; it has to lead to %s", DNSNAME_CHALLENGE,
@@ -193,7 +196,7 @@ static void set_sight(const struct plan_view *view, const struct sight *sight,
 		api_status_set(want, API_CNAME_READY, API_UNKNOWN, API_REASON_NOT_VERIFIED,
 			       "not every CNAME was looked up yet");
 	} else {
-		describe(sight, message, sizeof(message));
+		describe(view, sight, message, sizeof(message));
 		api_status_set(want, API_CNAME_READY, meaning->value, meaning->reason, message);
 	}
 }
@@ -222,21 +225,25 @@ static const char *verify_handled(const struct plan_view *view)
 	return view->verified ? view->object->verify : view->object->status.handled_verify;
 }
 
-const char *plan_cname(const struct plan_view *view, struct api_status *want)
+const char *plan_cname(const struct plan_view *view, const struct plan_memory *memory,
+		       struct api_status *want)
 {
+	bool verify = view->object->spec.verify;
 	size_t i;
 
-	if (!view->object->spec.verify) {
-		api_status_set(want, API_CNAME_READY, API_UNKNOWN, API_REASON_VERIFICATION_DISABLED,
-			       "spec.cname.verify is false, so no CNAME is looked up");
-		return view->object->status.handled_verify;
-	}
-	for (i = 0; i < want->records_len; i++) {
+	for (i = 0; verify && i < want->records_len; i++) {
 		fill(view, &want->records[i]);
 		if (want->records[i].next)
 			fill(view, want->records[i].next);
 	}
-	set_ready(view, want);
+	/* What keeps a CNAME from being made comes before that it is not there. */
+	if (plan_tell_endpoint(view, memory, want))
+		return verify_handled(view);
+	if (verify)
+		set_ready(view, want);
+	else
+		api_status_set(want, API_CNAME_READY, API_UNKNOWN, API_REASON_VERIFICATION_DISABLED,
+			       "spec.cname.verify is false, so no CNAME is looked up");
 	return verify_handled(view);
 }
 
@@ -248,7 +255,7 @@ bool plan_is_drift(const struct api_registration *object, const struct api_statu
 		const struct api_record *after = &written->records[i];
 		const struct api_record *before = api_record_find(&object->status, after->domain);
 
-		if (before && before->verification == CNAME_FOUND && !is_moved(after) &&
+		if (before && before->verification == CNAME_FOUND && !plan_is_moved(after) &&
 		    (after->verification == CNAME_MISSING ||
 		     after->verification == CNAME_MISMATCH) &&
 		    strcmp(before->value, after->value) == 0)

@@ -6,7 +6,7 @@
 bool plan_is_leaving(const struct plan_view *view)
 {
 	return view->object && view->object->deleting && view->leading &&
-	       api_has_finalizer(view->object);
+	       api_has_finalizer(view->object, API_FINALIZER);
 }
 
 size_t plan_removals(const struct plan_view *view, const struct plan_memory *memory,
@@ -43,6 +43,7 @@ static void let_go(const struct plan_memory *memory, const char *leftover,
 		   struct plan_action *action)
 {
 	action->what = PLAN_PATCH_FINALIZER;
+	action->finalizer = API_FINALIZER;
 	if (!leftover || memory->leftover_told)
 		return;
 	action->what = PLAN_EMIT_EVENT;

@@ -13,8 +13,7 @@
 
 /* ---- failures ---- */
 
-/* base x 2^times up to cap, plus up to half of it at random. */
-static int64_t backoff_ms(const struct plan_view *view, uint32_t times, int64_t base, int64_t cap)
+int64_t plan_backoff_ms(const struct plan_view *view, uint32_t times, int64_t base, int64_t cap)
 {
 	int64_t ms = base;
 
@@ -29,7 +28,7 @@ static void fail(struct plan_failure *failure, const struct plan_view *view, enu
 		 int64_t cap)
 {
 	failure->reason = reason;
-	failure->retry_ms = view->now_ms + backoff_ms(view, failure->times++, SECOND_MS, cap);
+	failure->retry_ms = view->now_ms + plan_backoff_ms(view, failure->times++, SECOND_MS, cap);
 }
 
 static void forget(struct plan_failure *failure)
@@ -323,7 +322,7 @@ static void fold_refusal(struct plan_memory *memory, const struct plan_view *vie
 	const struct retry_rule *rule = &retry_rules[result->verdict];
 	struct plan_failure *failure = &memory->claim;
 	int64_t asked_ms = result->retry_after_s * SECOND_MS;
-	int64_t wait_ms = backoff_ms(view, failure->times++, rule->base_ms, rule->cap_ms);
+	int64_t wait_ms = plan_backoff_ms(view, failure->times++, rule->base_ms, rule->cap_ms);
 
 	failure->reason = rule->reason;
 	failure->retry_ms = view->now_ms + (asked_ms > wait_ms ? asked_ms : wait_ms);

@@ -176,11 +176,37 @@ bool plan_is_probe_done(const struct api_registration *object, const struct plan
 /* ---- plan_cname.c: do the CNAMEs lead where status says? ---- */
 
 /* Completes the records of want and sets CNAMEReady; returns lastHandled.verify, lent by view. */
-const char *plan_cname(const struct plan_view *view, struct api_status *want);
+const char *plan_cname(const struct plan_view *view, const struct plan_memory *memory,
+		       struct api_status *want);
 /* This process has seen that the domain's CNAME leads there. */
 bool plan_leads_to(const struct plan_view *view, const char *domain, const char *value);
+/* A rotation: the CNAME was changed to the account that follows. */
+bool plan_is_moved(const struct api_record *record);
 /* A CNAME that was found is not, by what is written. */
 bool plan_is_drift(const struct api_registration *object, const struct api_status *written);
+
+/* ---- plan_endpoint.c: external-dns is to make the CNAMEs ---- */
+
+/* There is nothing else to do. */
+void plan_endpoint(const struct plan_view *view, const struct plan_memory *memory,
+		   const struct plan_assessment *assessment, struct plan_action *action);
+/* The object is on its way out, and has the finalizer that stands for a DNSEndpoint. */
+bool plan_is_endpoint_leaving(const struct plan_view *view);
+/* What is to be done before that finalizer goes. */
+void plan_endpoint_leave(const struct plan_view *view, const struct plan_memory *memory,
+			 struct plan_action *action);
+/* Where the CNAME of a domain is to lead by now; NULL: nowhere yet. */
+const char *plan_endpoint_target(const struct plan_view *view, const char *domain);
+/* external-dns is asked for the CNAME of that domain, if it has a target. */
+bool plan_is_handed_over(const struct plan_view *view, const char *domain);
+/* Sets CNAMEReady if that keeps a CNAME away that was not found, and returns true. */
+bool plan_tell_endpoint(const struct plan_view *view, const struct plan_memory *memory,
+			struct api_status *want);
+
+/* ---- plan_fold.c ---- */
+
+/* base x 2^times up to cap, plus up to half of it at random. */
+int64_t plan_backoff_ms(const struct plan_view *view, uint32_t times, int64_t base, int64_t cap);
 
 /* ---- plan_status.c ---- */
 

@@ -22,10 +22,10 @@ static void see(struct scene *s, size_t i, const char *value, enum cname_verdict
 }
 
 /* A rotation whose account is there, and waits. */
-static void start_waiting(struct scene *s)
+static void start_waiting_as(struct scene *s, const char *spec)
 {
 	memset(seen, 0, sizeof(seen));
-	start(s, HOST, VERIFIED);
+	start(s, HOST, spec);
 	see(s, 0, FULL, CNAME_FOUND, "");
 	publish(s, "Ready", "", "");
 	ask(s, "1");
@@ -34,6 +34,11 @@ static void start_waiting(struct scene *s)
 	(void)edit(s);
 	publish(s, "Ready", "Progressing", "");
 	expect(s, PLAN_WAIT);
+}
+
+static void start_waiting(struct scene *s)
+{
+	start_waiting_as(s, VERIFIED);
 }
 
 static const struct api_record *record(const struct scene *s)
@@ -73,6 +78,46 @@ static void test_waits_for_the_cname(void **state)
 	assert_int_equal(record(&s)->verification, CNAME_FOUND);
 	assert_null(record(&s)->next);
 	assert_int_equal(s.memory.news, 0);
+	scene_done(&s);
+}
+
+/* Who has to move the CNAME has not heard of it: the old account serves, and yet that is told. */
+static void test_external_dns_cannot_be_asked(void **state)
+{
+	static const struct dnsname_glob all = {"*.test"};
+	struct scene s;
+
+	(void)state;
+	start_waiting_as(&s, ",'cname':{'dnsEndpoint':{}}");
+	assert_int_equal(cname_reason(&s), API_REASON_CNAME_FOUND);
+	s.view.endpoint_domains = &all;
+	s.view.endpoint_domains_len = 1;
+	expect(&s, PLAN_READ_ENDPOINT);
+	(void)plan_fold_endpoint(&s.memory, &s.view, plan_endpoint_look(&s.view),
+				 PLAN_ENDPOINT_NO_KIND);
+	publish(&s, "Ready", "Progressing", "");
+	assert_int_equal(cname_reason(&s), API_REASON_DNS_ENDPOINT_UNAVAILABLE);
+	see(&s, 1, NAME2, CNAME_FOUND, "");
+	(void)edit(&s);
+	publish(&s, "Ready", "", "1");
+	assert_int_equal(cname_reason(&s), API_REASON_CNAME_FOUND);
+	scene_done(&s);
+}
+
+/* Who moves it by hand has done so: it is no more asked for. */
+static void test_moved_by_hand(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_waiting_as(&s, ",'cname':{'dnsEndpoint':{}}");
+	assert_int_equal(cname_reason(&s), API_REASON_CNAME_FOUND);
+	see(&s, 0, FULL, CNAME_MISSING, "");
+	publish(&s, "Ready", "Progressing", "");
+	assert_int_equal(cname_reason(&s), API_REASON_DNS_ENDPOINT_NOT_ALLOWED);
+	see(&s, 0, FULL, CNAME_MISMATCH, NAME2);
+	publish(&s, "Ready", "Progressing", "");
+	assert_int_equal(cname_reason(&s), API_REASON_CNAME_FOUND);
 	scene_done(&s);
 }
 
@@ -249,6 +294,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_waits_for_the_cname),
+		cmocka_unit_test(test_external_dns_cannot_be_asked),
+		cmocka_unit_test(test_moved_by_hand),
 		cmocka_unit_test(test_moving_is_no_drift),
 		cmocka_unit_test(test_a_restart_looks_again),
 		cmocka_unit_test(test_a_zone_in_trouble_is_led_to_all_the_same),

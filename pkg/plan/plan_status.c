@@ -498,7 +498,7 @@ void plan_status_want(const struct plan_view *view, const struct plan_memory *me
 	set(ret_status, API_REGISTERED, &parts[0]);
 	set(ret_status, API_SECRET_READY, &parts[1]);
 	set(ret_status, API_CREDENTIALS_VALID, &parts[2]);
-	verified = plan_cname(view, ret_status);
+	verified = plan_cname(view, memory, ret_status);
 	if (is_rotating(assessment, &summary))
 		set_rotating(view, memory, assessment, ret_status);
 	else

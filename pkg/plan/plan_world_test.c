@@ -208,6 +208,9 @@ static void act(struct world *w, int p, int o, const struct plan_action *action)
 	case PLAN_PATCH_FINALIZER:
 	case PLAN_PROBE:
 	case PLAN_END_ROUND:
+	case PLAN_READ_ENDPOINT:
+	case PLAN_WRITE_ENDPOINT:
+	case PLAN_DELETE_ENDPOINT:
 		fail_msg("no object here has one, is to have one, or asks for it");
 	}
 }
