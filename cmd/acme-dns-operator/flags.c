@@ -84,8 +84,8 @@ static const struct flag_text texts[] = {
 	{FLAG_DNS_RESOLVERS, "dns-resolvers", "IP[:PORT],IP[:PORT]",
 	 "that are asked for CNAMEs; IPv6 as [IP]:PORT (default: those of /etc/resolv.conf)"},
 	{FLAG_DNS_MODE, "dns-mode", "recursive|authoritative",
-	 "ask the resolvers for a CNAME, or through them the servers of its zone (default: "
-	 "recursive)"},
+	 "ask the resolvers for a CNAME, or through them the servers of its zone, as rotations do "
+	 "in any case (default: recursive)"},
 	{FLAG_ENDPOINT_DOMAINS, "dns-endpoint-domains", "GLOB,GLOB",
 	 "domains whose CNAMEs external-dns may be asked for, with * for a part of a label; may be "
 	 "repeated (default: none)"},

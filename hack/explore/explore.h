@@ -335,6 +335,8 @@ bool is_same_server(const struct secret_thing *secret, uint32_t host,
 /* A value of the annotation that is not done yet. */
 bool asks_for_rotation(const struct api_registration *object);
 bool asks_for_probe(const struct api_registration *object);
+void check_led(struct run *run, uint32_t domain, const struct domain_facts *before,
+	       const struct domain_facts *after);
 /* Accounts in hand that a fold has let go. */
 void check_hand(struct run *run, const struct seat *seat, uint32_t lost, bool discarded);
 
@@ -350,6 +352,7 @@ void check_tags_at_rest(struct run *run);
 
 /* What status says is true, and the best that can be. */
 void check_goal(struct run *run);
+bool awaits_cname(const struct run *run, const struct api_registration *object);
 
 /* ---- fold.c: plan and its folds, remembered ---- */
 
@@ -461,11 +464,6 @@ void seat_look_up(struct run *run, size_t p, size_t s);
 void process_forget_shown(struct run *run, size_t p);
 size_t show_seen(const struct api_registration *object, const uint32_t shown[DOMAINS],
 		 struct plan_seen ret_seen[DOMAINS]);
-bool user_can_lead(const struct run *run, int back);
-void user_lead(struct run *run, int back);
-void check_led(struct run *run, uint32_t domain, const struct domain_facts *before,
-	       const struct domain_facts *after);
-bool awaits_cname(const struct run *run, const struct api_registration *object);
 
 void channel_edit_seat(struct run *run, size_t p, size_t s, uint32_t claims);
 void channel_run(struct run *run, size_t p);
@@ -493,6 +491,8 @@ void user_begin(struct run *run);
 void user_make(struct run *run, int spec);
 void user_make_secret(struct run *run, const char *text);
 void user_restore_objects(struct run *run);
+bool user_can_lead(const struct run *run, int back);
+void user_lead(struct run *run, int back);
 /* ' stands for " in the scenarios' texts. */
 json_t *user_parse(const char *text);
 

@@ -78,8 +78,9 @@ static bool is_explained(const struct run *run, const struct object_thing *thing
 	size_t i;
 
 	/* Ready tells the first that fails; what only a person can heal may be behind it. */
-	if (is_secret_so(run, conditions[API_SECRET_READY].reason) ||
-	    awaits_cname(run, thing->object))
+	if (is_secret_so(run, conditions[API_SECRET_READY].reason))
+		return true;
+	if (reason == API_REASON_REGISTERING && awaits_cname(run, thing->object))
 		return true;
 	if (reason == API_REASON_INVALID_REFERENCE)
 		return lacks_references(run, &thing->object->spec);

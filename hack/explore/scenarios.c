@@ -288,6 +288,17 @@ const struct scenario scenarios[] = {
 		.acts = {ACT_ROTATE, ACT_CALL_OFF, ACT_LEAD},
 	},
 	{
+		.name = "rotation-by-dns-locked",
+		.what = "the Secret cannot be written when the CNAME leads to the new account",
+		.specs = {SPEC("'a.test'"), SPEC("'a.test','b.test'"), "{}", "{}"},
+		.secret = OPAQUE(REGISTERED),
+		.verifies = true,
+		.denies = true,
+		.slots = 4,
+		.left = {1, 1, 0, 4, 0, 0, 5},
+		.acts = {ACT_ROTATE, ACT_LEAD, ACT_LOCK, ACT_UNLOCK, ACT_SPOIL, ACT_MEND},
+	},
+	{
 		.name = "deletion",
 		.what = "an object under deletionPolicy Delete loses a domain, and goes",
 		.specs = {DELETING("'a.test','b.test'"), DELETING("'b.test'"), "{}", "{}"},

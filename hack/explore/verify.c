@@ -70,7 +70,7 @@ size_t show_seen(const struct api_registration *object, const uint32_t shown[DOM
 		if (shown[i] && record && record->next &&
 		    account_of(record->next->value) == shown[i])
 			ret_seen[len++] = (struct plan_seen){
-				.look = plan_record_look(record->domain, record->next->value),
+				.digest = plan_record_digest(record->domain, record->next->value),
 				.observed = "",
 				.verdict = CNAME_FOUND,
 				.told = true,

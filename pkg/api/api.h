@@ -246,7 +246,7 @@ void api_freep(struct api_registration **registration);
 
 /* The position of a domain in the spec, or -1. */
 int api_domain_index(const struct api_spec *spec, const char *domain);
-/* What status says of a domain, or NULL; lent by status. */
+/* What status says of a domain, or NULL; lent by status until a record is added. */
 struct api_record *api_record_find(const struct api_status *status, const char *domain);
 /* The value in that, or NULL. */
 const char *api_record_value(const struct api_status *status, const char *domain);

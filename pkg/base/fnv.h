@@ -3,8 +3,8 @@
 #define BASE_FNV_H
 
 /*
- * FNV-1a (draft-eastlake-fnv), 64 bits: for texts that are compared within a process. Nobody's
- * choice of texts may hang on two of them being different.
+ * FNV-1a (draft-eastlake-fnv), 64 bits: to compare texts within a process without keeping them.
+ * Whoever chooses the texts can have two be the same, so that must do no harm to others.
  */
 
 #include <stdint.h>

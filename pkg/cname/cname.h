@@ -24,6 +24,12 @@ enum cname_verdict {
 			 acme-dns answers, which cannot sign */
 };
 
+/* The CNAME was found, and the zone that it leads to is bad. */
+static inline bool cname_is_of_zone(enum cname_verdict verdict)
+{
+	return verdict == CNAME_UNDELEGATED || verdict == CNAME_SIGNED;
+}
+
 enum cname_reason {
 	CNAME_NO_REASON,
 	/* CNAME_UNKNOWN */
@@ -84,8 +90,8 @@ void cname_schedule_begin(struct cname_schedule *schedule, enum cname_verdict kn
 /* True when what the answer says replaces what was told: verdict, reason and observed. */
 bool cname_schedule_fold(struct cname_schedule *schedule, enum cname_verdict verdict,
 			 uint32_t ttl_s, int64_t now_ms, uint64_t random);
-/* Somebody asks for it, or the record was changed: at once, and fast again from there. What is seen
- * then is told though the verdict stays, since reason and observed may be others. */
+/* Somebody asks for it, or the record was changed: at once, and from there as at first. What is
+ * seen then is told though the verdict stays, since reason and observed may be others. */
 void cname_schedule_hurry(struct cname_schedule *schedule, int64_t now_ms);
 
 #endif

@@ -83,20 +83,51 @@ static void act_leftover(struct record *record, const struct plan_view *view,
 	record_done(record);
 }
 
+/* Of those that are not right, the one of which that was found last. */
+static const struct api_record *find_drifted(const struct api_status *status)
+{
+	const struct api_record *drifted = NULL;
+	size_t i;
+
+	for (i = 0; i < status->records_len; i++) {
+		const struct api_record *at = &status->records[i];
+
+		if (at->verification != CNAME_MISSING && at->verification != CNAME_MISMATCH)
+			continue;
+		if (!drifted || at->transition_s > drifted->transition_s)
+			drifted = at;
+	}
+	return drifted;
+}
+
+static void emit_drift(const struct record *record, const struct api_registration *object)
+{
+	const struct api_record *drifted = find_drifted(&object->status);
+	CLEANUP(mem_freep) char *note = NULL;
+
+	if (!drifted)
+		return; /* it is right again */
+	note = mem_printf("%s%s: the CNAME was right and is %s; it has to lead to %s",
+			  DNSNAME_CHALLENGE, drifted->domain,
+			  drifted->verification == CNAME_MISSING ? "missing" : "another one",
+			  drifted->value);
+	emit(record, object, true,
+	     api_reason_name(drifted->verification == CNAME_MISSING ? API_REASON_CNAME_MISSING
+								    : API_REASON_CNAME_MISMATCH),
+	     note);
+}
+
 static void act_event(struct record *record, const struct plan_view *view, enum plan_news news)
 {
 	const struct api_condition *ready = &view->object->status.conditions[API_READY];
-	const struct api_condition *cname = &view->object->status.conditions[API_CNAME_READY];
 	bool good = ready->reason == API_REASON_READY;
 
 	if (news == PLAN_NEWS_ROTATED)
 		emit(record, view->object, false, "Rotated",
-		     view->object->spec.verify
-			     ? "every account has another in its place, as was asked for"
-			     : "every account has another in its place, as was asked for; change "
-			       "each CNAME to what status.records says");
+		     "every account has another in its place, as was asked for; each CNAME has to "
+		     "lead to what status.records says");
 	else if (news == PLAN_NEWS_DRIFTED)
-		emit(record, view->object, true, api_reason_name(cname->reason), cname->message);
+		emit_drift(record, view->object);
 	else
 		emit(record, view->object, !good,
 		     good ? "Registered" : api_reason_name(ready->reason), ready->message);

@@ -27,7 +27,7 @@
 struct channel;
 struct endpoint;
 struct host;
-struct lookup;
+struct lookup_line;
 struct reference;
 struct verify;
 
@@ -111,7 +111,8 @@ struct controller {
 	struct dns *dns;
 	struct event *verify_timer;
 	int64_t verify_ms; /* when that fires; 0: it does not */
-	struct lookup *lookups_due, *lookups_running;
+	struct lookup_line *lookup_lines;
+	int lookups_running;
 	struct event *endpoint_timer;
 	int64_t endpoint_ms; /* when that fires; 0: it does not */
 	int endpoint_looks;  /* under way beside the passes */
@@ -183,7 +184,9 @@ void probe_cancel(struct record *record);
 
 int verify_start(struct controller *controller, struct err *err) MUST_CHECK;
 void verify_stop(struct controller *controller); /* after the records */
-/* Lets the object's CNAMEs be looked up, and shows what is known of them. */
+/* Begins to look up CNAMEs that status has come to name, lets go of others, and shows what is known
+ * of them: view->seen is lent until verify_view() or verify_drop() of the record is called again.
+ */
 void verify_view(struct record *record, struct plan_view *view);
 void verify_drop(struct record *record);
 

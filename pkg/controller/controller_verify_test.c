@@ -178,6 +178,26 @@ static void test_share_of_a_namespace(void **state)
 	resolver_stop(&resolver);
 }
 
+/* Nor are those left waiting when the names that have the places go. */
+static void test_places_of_what_is_gone(void **state)
+{
+	struct world *w = *state;
+	struct resolver resolver;
+
+	resolver_start(&resolver, w);
+	resolver.silent_about = ".example.net";
+	world_start(w);
+	given_verified(w, "noisy", "n",
+		       "[\"1.example.net\",\"2.example.net\",\"3.example.net\",\"4.example.net\"]");
+	UNTIL(w, is_ready(w, "n") && json_object_size(resolver.asked) == 4);
+	given_verified(w, "noisy", "a", DOMAIN);
+	UNTIL(w, is_ready(w, "a"));
+	assert_int_equal(resolver_asked(&resolver, OWNER), 0);
+	peer_delete_registration(&w->peer, "n");
+	UNTIL(w, is_verified(w, "a", "Missing", "CNAMEMissing"));
+	resolver_stop(&resolver);
+}
+
 static void test_bad_resolvers(void **state)
 {
 	struct world *w = *state;
@@ -198,6 +218,7 @@ int main(void)
 		CASE(test_suspended_and_disabled),
 		CASE(test_no_answer),
 		CASE(test_share_of_a_namespace),
+		CASE(test_places_of_what_is_gone),
 		CASE(test_bad_resolvers),
 	};
 

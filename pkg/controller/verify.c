@@ -5,8 +5,9 @@
  * is looked up by itself, at the times that pkg/cname says; what plan() sees changes only when an
  * answer is to be believed.
  *
- * Those that are due stand in one line, and no namespace has more than its share under way: names
- * whose servers do not answer hold up none of others.
+ * Those that are due wait in a line of their namespace, and namespaces take turns; each has no more
+ * than its share under way. So names whose servers do not answer hold up no others than those of
+ * their own namespace.
  */
 
 #include <stdlib.h>
@@ -23,7 +24,7 @@
 
 #define RUNNING_MOST  32 /* lookups under way */
 #define SHARE	      4	 /* of which one namespace may have so many */
-#define LOOK_LEAST_MS 20 /* between two walks over all names */
+#define WALK_LEAST_MS 20 /* between two walks over all names */
 
 enum lookup_state { LOOKUP_RESTING, LOOKUP_DUE, LOOKUP_RUNNING };
 
@@ -31,10 +32,19 @@ enum lookup_state { LOOKUP_RESTING, LOOKUP_DUE, LOOKUP_RUNNING };
 struct lookup {
 	struct record *record;
 	struct dns_call *call;
-	struct lookup *prev, *next; /* in the line, or among those under way */
+	struct lookup *prev, *next; /* in the line */
+	struct lookup_line *line;   /* unless it rests */
 	struct cname_schedule schedule;
 	enum lookup_state state;
 	bool authoritative, tcp; /* how it is asked now */
+};
+
+/* Of one namespace; there while one of its names is due or under way. */
+struct lookup_line {
+	const char *namespace; /* interned; lent by the record that was first */
+	struct lookup *due;
+	int running;
+	UT_hash_handle hh; /* the order of the hash is that of the turns */
 };
 
 /* The records of a status, and those that are to follow them. */
@@ -46,7 +56,7 @@ struct names {
 /* Those of an object, in that order. */
 struct verify {
 	size_t len;
-	uint64_t act; /* of API_ANNOTATION_VERIFY, for which all were hurried; 0: none */
+	uint64_t act; /* digest of API_ANNOTATION_VERIFY, for which all were hurried; 0: none */
 	struct plan_seen *seen;
 	struct lookup lookups[];
 };
@@ -72,9 +82,9 @@ static void list_names(const struct api_status *status, struct names *ret_names)
 	}
 }
 
-static uint64_t look_of(const struct api_record *named)
+static uint64_t digest_of(const struct api_record *named)
 {
-	return plan_record_look(named->domain, named->value);
+	return plan_record_digest(named->domain, named->value);
 }
 
 /* As status says it now; NULL when that has changed, which the next pass will find. */
@@ -87,49 +97,97 @@ static const struct api_record *named_by(const struct lookup *lookup)
 	if (!object)
 		return NULL;
 	list_names(&object->status, &names);
-	return i < names.len && look_of(names.at[i]) == seen_of(lookup)->look ? names.at[i] : NULL;
+	return i < names.len && digest_of(names.at[i]) == seen_of(lookup)->digest ? names.at[i]
+										  : NULL;
 }
 
-/* ---- the line ---- */
+/* ---- the lines ---- */
 
-static void leave(struct lookup *lookup)
-{
-	struct controller *controller = lookup->record->controller;
-
-	if (lookup->state == LOOKUP_DUE)
-		DL_DELETE(controller->lookups_due, lookup);
-	else if (lookup->state == LOOKUP_RUNNING)
-		DL_DELETE(controller->lookups_running, lookup);
-	lookup->state = LOOKUP_RESTING;
-	dns_cancel(TAKE(lookup->call));
-}
-
-static bool has_place(const struct lookup *lookup)
-{
-	const struct lookup *other;
-	int all = 0;
-	int share = 0;
-
-	DL_FOREACH(lookup->record->controller->lookups_running, other) {
-		all++;
-		share += other->record->namespace == lookup->record->namespace; /* interned */
-	}
-	return all < RUNNING_MOST && share < SHARE;
-}
-
-/* No later than ms. */
+/* The walk over all names is no later than ms. */
 static void wake_at(struct controller *controller, int64_t ms)
 {
 	int64_t now_ms = mono_ms();
 	struct timeval in;
 
-	if (ms < now_ms + LOOK_LEAST_MS)
-		ms = now_ms + LOOK_LEAST_MS;
+	if (ms < now_ms + WALK_LEAST_MS)
+		ms = now_ms + WALK_LEAST_MS;
 	if (controller->verify_ms && controller->verify_ms <= ms)
 		return;
 	controller->verify_ms = ms;
 	in = mono_timeval(ms - now_ms);
 	(void)evtimer_add(controller->verify_timer, &in);
+}
+
+static struct lookup_line *line_get(struct controller *controller, const char *namespace)
+{
+	struct lookup_line *line;
+
+	HASH_FIND_PTR(controller->lookup_lines, &namespace, line);
+	if (line)
+		return line;
+	line = mem_zalloc(sizeof(*line));
+	line->namespace = intern_get(namespace);
+	HASH_ADD_PTR(controller->lookup_lines, namespace, line);
+	return line;
+}
+
+static void line_put(struct controller *controller, struct lookup_line *line)
+{
+	if (line->due || line->running > 0)
+		return;
+	HASH_DEL(controller->lookup_lines, line);
+	intern_put(line->namespace);
+	free(line);
+}
+
+/* An account that waits for its turn goes first. */
+static void line_up(struct lookup *lookup)
+{
+	struct record *record = lookup->record;
+
+	lookup->line = line_get(record->controller, record->namespace);
+	lookup->state = LOOKUP_DUE;
+	if (lookup->schedule.urgent)
+		DL_PREPEND(lookup->line->due, lookup);
+	else
+		DL_APPEND(lookup->line->due, lookup);
+}
+
+/* The place of one under way is for the next. */
+static void leave(struct lookup *lookup)
+{
+	struct controller *controller = lookup->record->controller;
+	struct lookup_line *line = TAKE(lookup->line);
+
+	dns_cancel(TAKE(lookup->call));
+	if (lookup->state == LOOKUP_DUE) {
+		DL_DELETE(line->due, lookup);
+	} else if (lookup->state == LOOKUP_RUNNING) {
+		line->running--;
+		controller->lookups_running--;
+		wake_at(controller, 0);
+	}
+	lookup->state = LOOKUP_RESTING;
+	if (line)
+		line_put(controller, line);
+}
+
+/* The next whose turn it is, at the end of its line's turn; NULL: there is none, or no place. */
+static struct lookup *take_turn(struct controller *controller)
+{
+	struct lookup_line *line;
+	struct lookup_line *next;
+
+	if (controller->lookups_running == RUNNING_MOST)
+		return NULL;
+	HASH_ITER(hh, controller->lookup_lines, line, next) {
+		if (!line->due || line->running == SHARE)
+			continue;
+		HASH_DEL(controller->lookup_lines, line);
+		HASH_ADD_PTR(controller->lookup_lines, namespace, line);
+		return line->due;
+	}
+	return NULL;
 }
 
 /* ---- one lookup ---- */
@@ -170,19 +228,20 @@ static void finish(struct lookup *lookup, const struct dns_answer *answer)
 		workq_add(controller->queue, record->uid, WORKQ_LOW);
 	}
 	wake_at(controller, schedule->next_ms);
-	if (controller->lookups_due)
-		wake_at(controller, 0);
 }
 
-/* That nothing is known of the zone is no news: as long as nothing bad is. */
+/* That nothing is known of the zone is no news: what was known of it stands. */
 static void on_zone(void *ctx, const struct dns_answer *zone)
 {
 	struct lookup *lookup = ctx;
 	struct dns_answer answer = *zone;
 
 	lookup->call = NULL;
-	if (zone->verdict == CNAME_UNKNOWN && lookup->schedule.verdict <= CNAME_MISMATCH)
-		answer = (struct dns_answer){.verdict = CNAME_FOUND};
+	if (zone->verdict == CNAME_UNKNOWN)
+		answer = (struct dns_answer){.verdict = cname_is_of_zone(lookup->schedule.verdict)
+								? lookup->schedule.verdict
+								: CNAME_FOUND,
+					     .reason = seen_of(lookup)->reason};
 	finish(lookup, &answer);
 }
 
@@ -197,11 +256,16 @@ static void on_cname(void *ctx, const struct dns_answer *answer)
 	const bool urgent = lookup->schedule.urgent;
 
 	lookup->call = NULL;
-	if (named && urgent && answer->verdict == CNAME_UNKNOWN && lookup->authoritative &&
+	/* The next pass begins anew with what status says by now. */
+	if (!named) {
+		leave(lookup);
+		return;
+	}
+	if (urgent && answer->verdict == CNAME_UNKNOWN && lookup->authoritative &&
 	    !controller->options.dns_authoritative) {
 		lookup->authoritative = false;
 		ask(lookup, named);
-	} else if (named && urgent && answer->verdict == CNAME_FOUND && !lookup->tcp) {
+	} else if (urgent && answer->verdict == CNAME_FOUND && !lookup->tcp) {
 		lookup->tcp = true;
 		ask(lookup, named);
 	} else if (zone && !urgent && answer->verdict == CNAME_FOUND) {
@@ -226,36 +290,28 @@ static void ask(struct lookup *lookup, const struct api_record *named)
 
 /* An account's turn hangs on the answer: caches are passed by where that can be, and it has to come
  * twice, the second time by TCP. */
-static void start(struct lookup *lookup, const struct api_record *named)
+static void start(struct lookup *lookup)
 {
 	struct controller *controller = lookup->record->controller;
+	const struct api_record *named = named_by(lookup);
 
-	DL_APPEND(controller->lookups_running, lookup);
+	if (!named) {
+		leave(lookup);
+		return;
+	}
+	DL_DELETE(lookup->line->due, lookup);
+	lookup->line->running++;
+	controller->lookups_running++;
 	lookup->state = LOOKUP_RUNNING;
 	lookup->authoritative = controller->options.dns_authoritative || lookup->schedule.urgent;
 	lookup->tcp = false;
 	ask(lookup, named);
 }
 
-static void start_due(struct controller *controller)
-{
-	struct lookup *lookup;
-	struct lookup *next;
-
-	DL_FOREACH_SAFE(controller->lookups_due, lookup, next) {
-		const struct api_record *named = named_by(lookup);
-
-		if (named && !has_place(lookup))
-			continue;
-		leave(lookup);
-		if (named)
-			start(lookup, named);
-	}
-}
-
 /* ---- all of them ---- */
 
-static int64_t line_up(struct record *record, int64_t now_ms)
+/* Lines up those of a record that are due; returns when the next one of the others is. */
+static int64_t line_up_due(struct record *record, int64_t now_ms)
 {
 	struct verify *verify = record->verify;
 	int64_t next_ms = INT64_MAX;
@@ -263,27 +319,26 @@ static int64_t line_up(struct record *record, int64_t now_ms)
 
 	for (i = 0; verify && i < verify->len; i++) {
 		struct lookup *lookup = &verify->lookups[i];
+		int64_t at_ms = lookup->schedule.next_ms;
 
 		if (lookup->state != LOOKUP_RESTING)
 			continue;
-		if (lookup->schedule.next_ms > now_ms) {
-			if (lookup->schedule.next_ms < next_ms)
-				next_ms = lookup->schedule.next_ms;
-			continue;
-		}
-		lookup->state = LOOKUP_DUE;
-		DL_APPEND(record->controller->lookups_due, lookup);
+		if (at_ms <= now_ms)
+			line_up(lookup);
+		else if (at_ms < next_ms)
+			next_ms = at_ms;
 	}
 	return next_ms;
 }
 
-static void look(evutil_socket_t fd, short what, void *ctx)
+static void walk(evutil_socket_t fd, short what, void *ctx)
 {
 	struct controller *controller = ctx;
 	int64_t now_ms = mono_ms();
 	int64_t next_ms = INT64_MAX;
 	struct record *record;
 	struct record *after;
+	struct lookup *lookup;
 
 	(void)fd;
 	(void)what;
@@ -291,12 +346,13 @@ static void look(evutil_socket_t fd, short what, void *ctx)
 	if (controller->draining)
 		return;
 	HASH_ITER(hh, controller->records, record, after) {
-		int64_t ms = line_up(record, now_ms);
+		int64_t ms = line_up_due(record, now_ms);
 
 		if (ms < next_ms)
 			next_ms = ms;
 	}
-	start_due(controller);
+	while ((lookup = take_turn(controller)))
+		start(lookup);
 	if (next_ms < INT64_MAX)
 		wake_at(controller, next_ms);
 }
@@ -335,7 +391,7 @@ int verify_start(struct controller *controller, struct err *err)
 	if (!controller->dns)
 		return err_wrap(err, "--dns-resolvers %s", options->dns_resolvers);
 	declare_metrics(controller);
-	controller->verify_timer = evtimer_new(options->base, look, controller);
+	controller->verify_timer = evtimer_new(options->base, walk, controller);
 	return 0;
 }
 
@@ -377,43 +433,44 @@ static bool is_the_same(const struct verify *verify, const struct names *names)
 	if (!verify || verify->len != names->len)
 		return false;
 	for (i = 0; i < names->len; i++)
-		if (verify->seen[i].look != look_of(names->at[i]))
+		if (verify->seen[i].digest != digest_of(names->at[i]))
 			return false;
 	return true;
 }
 
-static const struct lookup *find(const struct verify *verify, uint64_t look)
+static const struct lookup *find(const struct verify *verify, uint64_t digest)
 {
 	size_t i;
 
 	for (i = 0; verify && i < verify->len; i++)
-		if (verify->seen[i].look == look)
+		if (verify->seen[i].digest == digest)
 			return &verify->lookups[i];
 	return NULL;
 }
 
 /* What is known of a CNAME stays though others come and go. One that was named while this process
- * looked on is looked up at once. */
-static void begin(struct verify *verify, size_t i, const struct api_record *named,
+ * looked on is looked up at once, and one that an account waits for: status alone does not move it.
+ */
+static void begin(struct lookup *lookup, struct plan_seen *seen, const struct api_record *named,
 		  const struct lookup *before)
 {
-	struct cname_schedule *schedule = &verify->lookups[i].schedule;
-	const int64_t now_ms = mono_ms();
+	const struct api_registration *object = record_object(lookup->record);
+	struct cname_schedule *schedule = &lookup->schedule;
+	const bool urgent = schedule->urgent;
 
 	if (before) {
 		*schedule = before->schedule;
-		verify->seen[i] = *seen_of(before);
-		verify->seen[i].observed = intern_get(verify->seen[i].observed);
-		return;
+		*seen = *seen_of(before);
+		seen->observed = intern_get(seen->observed);
+	} else {
+		*seen = (struct plan_seen){.digest = digest_of(named), .observed = intern_get("")};
+		cname_schedule_begin(schedule,
+				     urgent ? CNAME_UNKNOWN : plan_said(&object->status, named),
+				     mono_ms(), rnd_u64());
+		if (urgent || lookup->record->viewed)
+			cname_schedule_hurry(schedule, mono_ms());
 	}
-	verify->seen[i] = (struct plan_seen){
-		.look = look_of(named),
-		.observed = intern_get(named->observed ? named->observed : ""),
-		.verdict = named->verification,
-	};
-	cname_schedule_begin(schedule, named->verification, now_ms, rnd_u64());
-	if (verify->lookups[i].record->viewed)
-		cname_schedule_hurry(schedule, now_ms);
+	schedule->urgent = urgent;
 }
 
 static void rebuild(struct record *record, const struct names *names)
@@ -426,10 +483,12 @@ static void rebuild(struct record *record, const struct names *names)
 	verify->act = record->verify ? record->verify->act : 0;
 	verify->seen = mem_zalloc_array(names->len, sizeof(*verify->seen));
 	for (i = 0; i < names->len; i++) {
-		verify->lookups[i].record = record;
-		begin(verify, i, names->at[i], find(record->verify, look_of(names->at[i])));
-		verify->lookups[i].schedule.urgent =
-			i > 0 && names->at[i - 1]->next == names->at[i];
+		struct lookup *lookup = &verify->lookups[i];
+
+		lookup->record = record;
+		lookup->schedule.urgent = i > 0 && names->at[i - 1]->next == names->at[i];
+		begin(lookup, &verify->seen[i], names->at[i],
+		      find(record->verify, digest_of(names->at[i])));
 	}
 	verify_drop(record);
 	record->verify = verify;
@@ -447,8 +506,11 @@ static void hurry(struct record *record, const struct api_registration *object)
 	    (handled && strcmp(handled, object->verify) == 0))
 		return;
 	verify->act = act;
-	for (i = 0; i < verify->len; i++)
+	/* An answer to what was asked before does not count. */
+	for (i = 0; i < verify->len; i++) {
+		leave(&verify->lookups[i]);
 		cname_schedule_hurry(&verify->lookups[i].schedule, mono_ms());
+	}
 	wake_at(record->controller, 0);
 }
 

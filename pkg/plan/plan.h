@@ -222,7 +222,7 @@ enum plan_references {
 
 /* What is known of one CNAME of status.records. */
 struct plan_seen {
-	uint64_t look;	      /* plan_record_look() of it */
+	uint64_t digest;      /* plan_record_digest() of it */
 	const char *observed; /* MISMATCH; "" = nothing to show */
 	enum cname_verdict verdict;
 	enum cname_reason reason;
@@ -405,8 +405,10 @@ bool plan_is_endpoint_trouble(const struct plan_endpoint *endpoint);
 int plan_unfinished(const struct plan_memory *memory);
 /* Slots of the host that it takes: works CLAIMED or POSTING. */
 int plan_slots_held(const struct plan_memory *memory);
+/* The verdict of a record of status, as status tells it. */
+enum cname_verdict plan_said(const struct api_status *status, const struct api_record *record);
 /* What tells a record from one of another domain or value. */
-uint64_t plan_record_look(const char *domain, const char *value);
+uint64_t plan_record_digest(const char *domain, const char *value);
 /* What is new when status is written over the object's: enum plan_news. */
 unsigned int plan_news(const struct api_registration *object, const struct api_status *written);
 /* The pause after a round that found this, but for jitter. */

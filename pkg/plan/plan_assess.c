@@ -253,13 +253,13 @@ static bool waits_here(const struct plan_view *view, const struct ledger_entry *
 }
 
 /* Make before break: the entry stays until the CNAME leads to the account that follows it. */
-static enum plan_need judge_switch(const struct plan_view *view, const struct plan_domain *domain,
+static enum plan_need judge_switch(const struct plan_view *view, struct plan_domain *domain,
 				   const char *name)
 {
-	bool waits = view->object->spec.verify && dnsname_is_hostname(domain->spare) &&
-		     !plan_leads_to(view, name, domain->spare);
-
-	return waits ? NEED_CNAME : NEED_SWITCH;
+	if (!view->object->spec.verify || !dnsname_is_hostname(domain->spare))
+		return NEED_SWITCH;
+	domain->next = domain->spare;
+	return plan_leads_to(view, name, domain->next) ? NEED_SWITCH : NEED_CNAME;
 }
 
 /* The domain has an account, which is to be replaced. At the same host that is always a new one. */

@@ -11,17 +11,17 @@
 #include "base/fnv.h"
 #include "plan/plan_impl.h"
 
-uint64_t plan_record_look(const char *domain, const char *value)
+uint64_t plan_record_digest(const char *domain, const char *value)
 {
 	return fnv_text(fnv_text(FNV_BEGIN, domain), value);
 }
 
-static const struct plan_seen *find_look(const struct plan_view *view, uint64_t look)
+static const struct plan_seen *find_digest(const struct plan_view *view, uint64_t digest)
 {
 	size_t i;
 
 	for (i = 0; i < view->seen_len; i++)
-		if (view->seen[i].look == look && view->seen[i].told)
+		if (view->seen[i].digest == digest && view->seen[i].told)
 			return &view->seen[i];
 	return NULL;
 }
@@ -29,7 +29,7 @@ static const struct plan_seen *find_look(const struct plan_view *view, uint64_t 
 static const struct plan_seen *find_seen(const struct plan_view *view,
 					 const struct api_record *record)
 {
-	return find_look(view, plan_record_look(record->domain, record->value));
+	return find_digest(view, plan_record_digest(record->domain, record->value));
 }
 
 /* ---- records ---- */
@@ -37,7 +37,7 @@ static const struct plan_seen *find_seen(const struct plan_view *view,
 /* Of the record alone: what is wrong with the zone that it leads to is told by CNAMEReady. */
 static enum cname_verdict of_record(enum cname_verdict verdict)
 {
-	return verdict > CNAME_MISMATCH ? CNAME_FOUND : verdict;
+	return cname_is_of_zone(verdict) ? CNAME_FOUND : verdict;
 }
 
 /* What status says of the record, which may be the one that was to follow; NULL: nothing. */
@@ -64,12 +64,12 @@ static void fill(const struct plan_view *view, struct api_record *record)
 
 static bool leads(enum cname_verdict verdict)
 {
-	return verdict != CNAME_UNKNOWN && of_record(verdict) == CNAME_FOUND;
+	return of_record(verdict) == CNAME_FOUND;
 }
 
 bool plan_leads_to(const struct plan_view *view, const char *domain, const char *value)
 {
-	const struct plan_seen *seen = find_look(view, plan_record_look(domain, value));
+	const struct plan_seen *seen = find_digest(view, plan_record_digest(domain, value));
 
 	return seen && leads(seen->verdict);
 }
@@ -130,18 +130,23 @@ static enum cname_verdict said_of_zone(enum api_reason reason)
 	return reason == API_REASON_ZONE_SIGNED ? CNAME_SIGNED : CNAME_FOUND;
 }
 
+enum cname_verdict plan_said(const struct api_status *status, const struct api_record *record)
+{
+	const struct api_condition *before = &status->conditions[API_CNAME_READY];
+
+	if (record->verification != CNAME_FOUND || !is_named(before, record))
+		return record->verification;
+	return said_of_zone(before->reason);
+}
+
 static struct sight look_at(const struct plan_view *view, const struct api_record *record)
 {
-	const struct api_condition *before = &view->object->status.conditions[API_CNAME_READY];
+	const struct api_status *before = &view->object->status;
 	struct sight sight = {.record = record,
 			      .seen = find_seen(view, record),
-			      .named = is_named(before, record)};
-	enum cname_verdict verdict = record->verification;
+			      .named = is_named(&before->conditions[API_CNAME_READY], record)};
+	enum cname_verdict verdict = sight.seen ? sight.seen->verdict : plan_said(before, record);
 
-	if (sight.seen)
-		verdict = sight.seen->verdict;
-	else if (sight.named && verdict == CNAME_FOUND)
-		verdict = said_of_zone(before->reason);
 	sight.rank = rank_of(plan_is_moved(record) ? CNAME_FOUND : verdict);
 	return sight;
 }

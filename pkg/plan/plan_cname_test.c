@@ -186,7 +186,7 @@ static size_t see(const struct row *row, struct plan_seen seen[2])
 
 	for (i = 0; i < 2 && row->sights[i].domain; i++)
 		seen[i] = (struct plan_seen){
-			.look = plan_record_look(row->sights[i].domain, FULL),
+			.digest = plan_record_digest(row->sights[i].domain, FULL),
 			.observed = row->sights[i].observed,
 			.verdict = row->sights[i].verdict,
 			.reason = row->sights[i].reason,
@@ -297,7 +297,7 @@ static void test_no_domain(void **state)
  */
 static void test_the_worst_is_told(void **state)
 {
-	struct plan_seen seen = {.look = plan_record_look("a.test", FULL),
+	struct plan_seen seen = {.digest = plan_record_digest("a.test", FULL),
 				 .observed = "",
 				 .verdict = CNAME_MISSING,
 				 .reason = CNAME_NO_NAME,
@@ -322,7 +322,7 @@ static void test_the_worst_is_told(void **state)
 /* A name out of a Secret may be in no zone at all. */
 static void test_a_name_without_a_zone(void **state)
 {
-	struct plan_seen seen = {.look = plan_record_look("a.test", "single"),
+	struct plan_seen seen = {.digest = plan_record_digest("a.test", "single"),
 				 .observed = "",
 				 .verdict = CNAME_SIGNED,
 				 .reason = CNAME_HAS_DS,

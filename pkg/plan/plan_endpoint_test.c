@@ -534,7 +534,7 @@ static void see(struct scene *s, struct plan_seen seen[2], enum cname_verdict a,
 	size_t i;
 
 	for (i = 0; i < 2; i++)
-		seen[i] = (struct plan_seen){.look = plan_record_look(domains[i], FULL),
+		seen[i] = (struct plan_seen){.digest = plan_record_digest(domains[i], FULL),
 					     .observed = "",
 					     .verdict = verdicts[i],
 					     .reason = CNAME_NO_NAME,

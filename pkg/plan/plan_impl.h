@@ -40,6 +40,8 @@ struct plan_domain {
 	bool served;  /* at our host */
 	/* An account at our host that waits, or is retired; NULL: none is. Lent by the ledger. */
 	const char *spare;
+	const char
+		*next; /* CNAME, SWITCH: what the CNAME has to lead to first; NULL: it need not */
 };
 
 enum plan_tag_need {

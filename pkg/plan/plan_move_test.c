@@ -13,7 +13,7 @@ static struct plan_seen seen[2];
 static void see(struct scene *s, size_t i, const char *value, enum cname_verdict verdict,
 		const char *observed)
 {
-	seen[i] = (struct plan_seen){.look = plan_record_look("a.test", value),
+	seen[i] = (struct plan_seen){.digest = plan_record_digest("a.test", value),
 				     .verdict = verdict,
 				     .observed = observed,
 				     .told = true};

@@ -456,23 +456,33 @@ static bool is_rotating(const struct plan_assessment *a, const struct verdict *s
 
 /* ---- records ---- */
 
+static struct api_record *add(struct api_status *status, const char *domain, const char *value,
+			      const char *next)
+{
+	struct api_record *record;
+
+	api_status_add_record(status, domain, value);
+	record = &status->records[status->records_len - 1];
+	if (next)
+		api_record_set_next(record, next);
+	return record;
+}
+
 /* A record named before is kept while its account may still be the one, and until there is another:
  * its loss must be noticed. */
 static void add_record(const struct plan_view *view, const struct plan_assessment *a, size_t i,
 		       struct api_status *status)
 {
 	const char *domain = view->object->spec.domains[i];
-	const char *before = api_record_value(&view->object->status, domain);
+	const struct api_record *before = api_record_find(&view->object->status, domain);
 	struct ledger_entry entry;
 
 	if (a && a->domains[i].named) {
 		ledger_look(view->secret.ledger, view->secret.key, domain, &entry);
-		api_status_add_record(status, domain, entry.fulldomain);
-		if (a->domains[i].need == NEED_CNAME)
-			api_record_set_next(&status->records[status->records_len - 1],
-					    a->domains[i].spare);
+		(void)add(status, domain, entry.fulldomain, a->domains[i].next);
 	} else if (before && (!a || a->domains[i].need != NEED_CONFLICT)) {
-		api_status_add_record(status, domain, before);
+		(void)add(status, domain, before->value,
+			  before->next && !a ? before->next->value : NULL);
 	}
 }
 
@@ -523,15 +533,12 @@ static void keep_verification(const struct api_record *have, struct api_record *
 
 static void keep_record(const struct api_record *have, struct api_status *ret_status)
 {
-	struct api_record *record;
+	struct api_record *record =
+		add(ret_status, have->domain, have->value, have->next ? have->next->value : NULL);
 
-	api_status_add_record(ret_status, have->domain, have->value);
-	record = &ret_status->records[ret_status->records_len - 1];
 	keep_verification(have, record);
-	if (!have->next)
-		return;
-	api_record_set_next(record, have->next->value);
-	keep_verification(have->next, record->next);
+	if (have->next)
+		keep_verification(have->next, record->next);
 }
 
 /* What was said before stays, but for what was found since; what never was is said otherwise. The
