@@ -217,9 +217,11 @@ class Bench:
             NAMESPACE, SERVICE_ACCOUNT, self.directory / "operator.kubeconfig"
         )
 
-    def operator(self, namespace: str = "", *program: str | Path) -> Operator:
+    def operator(
+        self, namespace: str = "", *program: str | Path, more: Sequence[str] = ()
+    ) -> Operator:
         """The operator as the Deployment runs it, with a lease; of one namespace if given."""
-        flags = ["--leader-elect", f"--leader-election-namespace={NAMESPACE}"]
+        flags = ["--leader-elect", f"--leader-election-namespace={NAMESPACE}", *more]
         if namespace:
             flags += [f"--watch-namespaces={namespace}", f"--leader-election-id={namespace}"]
         name = namespace or "operator"
@@ -352,9 +354,8 @@ class Bench:
         say("the CNAMEs of 1,000 objects, at BIND")
         zones = {"example.com": ["* CNAME elsewhere"]}
         with Bind(self.directory / "bind", zones) as bind:
-            operator = self.operator()
-            operator.process.argv.append(f"--dns-resolvers={bind.address}:{bind.port}")
-            with operator:
+            resolvers = f"--dns-resolvers={bind.address}:{bind.port}"
+            with self.operator(more=[resolvers]) as operator:
                 begun = time.monotonic()
                 for each in self.objects():
                     path = f"{_GROUP_PATH}/namespaces/{each['metadata']['namespace']}/{_PLURAL}"

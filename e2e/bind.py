@@ -17,7 +17,7 @@ import dns.rdata
 import dns.tsig
 import dns.update
 
-from e2e.dns_server import DnsServer, SocketAddress
+from e2e.dns_server import ADDRESS, DnsServer, SocketAddress
 
 _TIMEOUT = 10.0
 
@@ -59,7 +59,7 @@ $ORIGIN {zone}.
 $TTL 60
 @ 3600 SOA ns1 nobody 1 3600 600 86400 {negative_ttl}
 @ NS ns1
-ns1 A 127.0.0.1
+ns1 A {address}
 """
 
 # All that recursion finds: the zones that are forwarded. Without it BIND would ask the
@@ -98,11 +98,13 @@ class Bind(DnsServer):
         forward: Mapping[str, SocketAddress] | None = None,
         recursion: bool = False,
         negative_ttl: int = 60,
+        ns_address: str = ADDRESS,
     ) -> None:
         """Describe it: the zones, each with records as lines of a zone file.
 
         forward: zones and where their servers are; implies recursion. negative_ttl: how long
-        others may remember that something is not in a zone.
+        others may remember that something is not in a zone. ns_address: where the zones' NS
+        records lead to, see dns_relay.py.
         """
         configuration = directory / "named.conf"
         super().__init__("named", directory, "-g", "-4", "-n", "1", "-c", configuration)
@@ -113,7 +115,7 @@ class Bind(DnsServer):
         recursion = recursion or bool(forward)
         parts = [self._options(recursion)]
         for zone, records in zones.items():
-            head = _ZONE.format(zone=zone, negative_ttl=negative_ttl)
+            head = _ZONE.format(zone=zone, negative_ttl=negative_ttl, address=ns_address)
             parts.append(self._primary(zone, head + "\n".join([*records, ""])))
         if recursion:
             delegations = [_DELEGATION.format(zone=zone) for zone in forward]

@@ -7,12 +7,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from e2e.acmedns.listeners import parse_address
 from e2e.bind import Bind
 from e2e.cluster import Object
+from e2e.dns_relay import DnsRelay
 from e2e.operator import Operator
 from e2e.pebble import NotIssued, Pebble
 from e2e.process import Say, eventually
@@ -20,6 +23,8 @@ from e2e.scene import Scene, Site, records
 from e2e.test_rotate import rotate, wait_rotated
 
 NAME = "example.test"
+# Where its NS record leads to; not where test_verify.py has it, which may run beside.
+NS_ADDRESS = "127.0.53.2"
 VERIFY: Object = {"cname": {"verify": True}}
 # Longer than two looks of the operator, with all that may be slow.
 PATIENCE = 60.0
@@ -77,6 +82,30 @@ def test_each_account_waits_for_its_cname(scene: Scene, primary: Bind) -> None:
     told = [each["reason"] for each in scene.events()]
     assert told.count("Rotated") == 1
     assert not {"CNAMEMismatch", "CNAMEMissing"} & set(told)
+
+
+def test_the_zone_s_own_servers_are_asked_and_again_by_tcp(
+    scene: Scene, site: Site, tmp_path: Path
+) -> None:
+    forward = {"auth.test": parse_address(scene.server.dns)}
+    bind = Bind(
+        tmp_path / "bind", {NAME: []}, forward=forward, negative_ttl=1, ns_address=NS_ADDRESS
+    )
+    with bind, DnsRelay(NS_ADDRESS, bind.socket_address):
+        site.run("--leader-elect", f"--dns-resolvers={bind.address}:{bind.port}")
+        register(scene, bind, NAME)
+        rotate(scene, "1")
+        value = follow(scene)[NAME]
+        begin = len(bind.process.log.read_text())
+        lead(bind, NAME, value)
+        wait_rotated(scene, "1", PATIENCE)
+        asked = f" query: _acme-challenge.{NAME} IN CNAME "
+        log = bind.process.log.read_text()[begin:].splitlines()
+    flags = [line.split(asked)[1].split()[0] for line in log if asked in line]
+    # Without recursion (the first sign), and the last of them by TCP.
+    assert {each[0] for each in flags} == {"-"}
+    assert "T" in flags[-1]
+    assert not any("T" in each for each in flags[:-1])
 
 
 @pytest.mark.usefixtures("operator")

@@ -17,15 +17,18 @@ from e2e.acmedns.client import AcmeDns
 from e2e.acmedns.listeners import parse_address
 from e2e.bind import Bind
 from e2e.cluster import Object
+from e2e.dns_relay import DnsRelay
 from e2e.dns_server import DnsServer, Query
 from e2e.operator import Operator
 from e2e.process import eventually
-from e2e.scene import GROUP, Scene, Site, condition, registration
+from e2e.scene import GROUP, PATIENCE, Scene, Site, condition, registration
 from e2e.unbound import Unbound
 
 ZONE = "example.test"
 OWNER = f"_acme-challenge.{ZONE}"
 VERIFY: Object = {"cname": {"verify": True}}
+# Where a zone's NS record leads to.
+NS_ADDRESS = "127.0.53.1"
 # What a resolver may be asked for the account's sake: of its zone, never of a name in it.
 OF_THE_ZONE = {Query("auth.test", "SOA"), Query("auth.test", "DS")}
 
@@ -225,6 +228,25 @@ def test_8_a_cached_denial_is_waited_for(
     assert 2 <= unbound.queries().count(Query(OWNER, "CNAME")) <= 3
 
 
+def test_8_the_zone_s_own_servers_have_no_cache(
+    scene: Scene, site: Site, servers: ExitStack, tmp_path: Path
+) -> None:
+    forward = {"auth.test": parse_address(scene.server.dns)}
+    bind = Bind(tmp_path / "bind", {ZONE: []}, forward=forward, ns_address=NS_ADDRESS)
+    servers.enter_context(bind)
+    servers.enter_context(DnsRelay(NS_ADDRESS, bind.socket_address))
+    stubs = {ZONE: bind.socket_address, "auth.test": parse_address(scene.server.dns)}
+    unbound = servers.enter_context(Unbound(tmp_path / "unbound", stubs))
+    resolvers = f"--dns-resolvers={unbound.address}:{unbound.port}"
+    site.run("--leader-elect", resolvers, "--dns-mode=authoritative")
+    value = register(scene)
+    scene.wait(CNAMEReady="False/CNAMEMissing")
+    bind.update(f"add {OWNER} 60 CNAME {value}")
+    # Its denial may be remembered for a minute.
+    scene.wait(CNAMEReady="True/CNAMEFound", timeout=PATIENCE)
+    assert Query(OWNER, "CNAME") not in unbound.queries()
+
+
 def test_8_silence_is_no_verdict(scene: Scene, site: Site) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
@@ -252,6 +274,11 @@ def test_10_the_zone_of_the_server_is_not_delegated(
     assert says(obj) == "False/ZoneNotDelegated"
     assert record(scene)["verification"] == "Found"
     assert told(obj).startswith(f"{OWNER}: leads to the zone auth.test: its parent zone")
+    mended = start_bind(name="mended")
+    mended.update(f"add {OWNER} 60 CNAME {value}")
+    run(site, mended)
+    # After a restart those that are not well are looked up within a minute.
+    scene.wait(CNAMEReady="True/CNAMEFound", timeout=90)
 
 
 def test_11_the_zone_of_the_server_is_signed(
