@@ -38,7 +38,11 @@ NARROW = "narrow"
 def operator(site: Site) -> Operator:
     """Run the operator as the Deployment does, but for its periodic looks, turned down."""
     return site.run(
-        "--leader-elect", "--secret-resync=1s", "--lost-account-grace=1h", "--probe-interval=1s"
+        "--leader-elect",
+        "--secret-resync=1s",
+        "--lost-account-grace=1h",
+        "--probe-interval=1s",
+        "--dns-endpoint-domains=handed.example",
     )
 
 
@@ -117,6 +121,14 @@ def settle(scene: Scene) -> dict[str, str]:
     return reasons
 
 
+def settle_handed(scene: Scene) -> None:
+    """Make an object with a DNSEndpoint, to which the operator has no right here."""
+    spec = {"accountSecretRef": secret_ref("handed"), "cname": {"verify": False, "dnsEndpoint": {}}}
+    scene.register("handed.example", name="handed", **spec)
+    scene.wait("handed", CNAMEReady="False/DNSEndpointUnavailable", CredentialsValid="True")
+    scene.wait_event("Registered", "handed")
+
+
 def watched_secrets(scene: Scene) -> set[str]:
     """Return the Secrets that objects of the scene have and the operator looks at."""
     objects = [each for each in scene.objects() if not each["spec"].get("suspend")]
@@ -146,6 +158,7 @@ def test_twenty_restarts_cost_no_registration_and_no_write_but_the_lease(
     scene: Scene, operator: Operator
 ) -> None:
     settle(scene)
+    settle_handed(scene)
     before, posts, mark = snapshot(scene), len(scene.posts()), scene.plane.audit_mark()
     for _ in range(RESTARTS):
         operator.stop()
@@ -165,6 +178,7 @@ def test_twenty_restarts_cost_no_registration_and_no_write_but_the_lease(
 
 def test_at_rest_nothing_but_the_lease_is_written_for_two_minutes(scene: Scene) -> None:
     settle(scene)
+    settle_handed(scene)
     before, posts, mark = snapshot(scene), len(scene.posts()), scene.plane.audit_mark()
     time.sleep(REST)  # what happens meanwhile is the test
     assert writes(scene, mark) == {"update leases"}
