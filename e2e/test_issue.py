@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from e2e.bind import Bind
+from e2e.dns_server import Query
 from e2e.operator import Operator
 from e2e.pebble import NotIssued, Pebble
 from e2e.scene import Scene, Site
+from e2e.test_verify import OF_THE_ZONE, VERIFY, run
 from e2e.unbound import Unbound
 
 NAMES = ("example.test", "*.example.test", "www.example.test")
@@ -78,3 +80,17 @@ def test_a_question_too_early_spoils_it_at_a_resolver_that_remembers_denials(
         with pytest.raises(NotIssued) as failed:
             scene.issue(pebble, "www.example.test", patience=3)
     assert failed.value.stage == "resolver"
+
+
+def test_looking_from_the_start_spoils_nothing_there(
+    scene: Scene, site: Site, primary: Bind, resolver: Unbound, tmp_path: Path
+) -> None:
+    run(site, resolver)
+    obj = scene.register(*NAMES, **VERIFY)
+    scene.wait(CNAMEReady="False/CNAMEMissing")
+    primary.publish(obj)
+    scene.wait(CNAMEReady="True/CNAMEFound")
+    owners = {Query(f"_acme-challenge.{name}", "CNAME") for name in (NAMES[0], NAMES[2])}
+    with Pebble(tmp_path / "pebble", resolver.socket_address) as pebble:
+        assert set(resolver.queries()) - OF_THE_ZONE == owners
+        assert scene.issue(pebble, *NAMES, patience=3).names == set(NAMES)
