@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator at work, from an empty cluster to a presented challenge: ``make demo``.
+"""The operator at work, from an empty cluster to a certificate: ``make demo``.
 
 It starts what is needed, says each step in one line, shows the commands it runs, and ends all
 that it started. The environment:
@@ -29,6 +29,7 @@ from types import FrameType
 
 from e2e.cluster import KubectlFailed
 from e2e.demo_steps import Demo, Failed
+from e2e.pebble import NotIssued
 from e2e.peers import Refused
 from e2e.process import ProcessFailed
 
@@ -65,7 +66,7 @@ def _play(then: Callable[[Demo], None]) -> int:
             demo.run()
             then(demo)
             code = 0
-        except (Failed, KubectlFailed, ProcessFailed, Refused) as error:
+        except (Failed, KubectlFailed, NotIssued, ProcessFailed, Refused) as error:
             print(f"\ndemo: {error}", flush=True)
             code = 1
         finally:
@@ -84,7 +85,8 @@ def _keep(demo: Demo, told: int) -> None:
     pid = os.getpid()
     _KEPT.write_text(json.dumps({"pid": pid, "started": _started(pid)}))
     demo.stack.callback(_KEPT.unlink, missing_ok=True)
-    print(_HINT.format(demo=demo, bin=Path(demo.kubectl_path).parent, pid=pid), flush=True)
+    hint = _HINT.format(demo=demo, bin=Path(demo.kubectl_path).parent, pid=pid, dig=_dig(demo))
+    print(hint, flush=True)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
     _tie_to_parent(0)
@@ -98,9 +100,17 @@ It goes on running. To look around:
 
       export KUBECONFIG={demo.cluster.kubeconfig} PATH={bin}:$PATH
       kubectl -n {demo.namespace} get adr,secret,events
-      tail -f {demo.directory}/operator.log
+      tail -f {demo.directory}/operator.log{dig}
 
 To end it:  make demo STOP=1    (or: kill {pid})"""
+
+
+def _dig(demo: Demo) -> str:
+    """Tell how to ask the demo's DNS server, if it has one."""
+    if not demo.bind:
+        return ""
+    where = f"@{demo.bind.address} -p {demo.bind.port}"
+    return f"\n      dig {where} CNAME _acme-challenge.example.com"
 
 
 def _keep_in_background() -> int:

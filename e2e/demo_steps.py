@@ -10,6 +10,7 @@ import os
 import secrets
 import shlex
 import shutil
+import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,14 +22,24 @@ import dns.rdatatype
 import yaml
 
 from e2e.acmedns.client import AcmeDns
+from e2e.acmedns.listeners import parse_address
+from e2e.bind import Bind
 from e2e.cluster import Cluster, ControlPlane, KubectlFailed, Object
 from e2e.operator import NAMESPACE, SERVICE_ACCOUNT, binary
-from e2e.peers import ROOT, peer, present
+from e2e.pebble import Pebble
+from e2e.peers import ROOT, dns_servers, peer, present
 from e2e.process import Process, free_ports
 
 SAMPLE = ROOT / "manifests/samples/registration.yaml"
 LOOPBACK = "127.0.0.0/8"
+# What the stand-in serves, and where the sample's domains are.
+_ACME_DNS = "auth.example.com"
+_ZONES = {
+    "example.com": [f"{_ACME_DNS}. NS ns.{_ACME_DNS}.", f"ns.{_ACME_DNS}. A 127.0.0.1"],
+    "example.org": [],
+}
 _STEPS = 9
+_STEPS_OF_DNS = 4
 _CRD = "acmednsregistrations.acme-dns-operator.github.io"
 
 
@@ -39,14 +50,15 @@ class Failed(RuntimeError):
 class Screen:
     """What the reader sees: numbered steps, commands, and what they print."""
 
-    def __init__(self) -> None:
-        """Begin with the first step."""
+    def __init__(self, steps: int) -> None:
+        """Begin with the first of so many steps."""
         self._step = 0
+        self._steps = steps
 
     def step(self, text: str) -> None:
         """Say what comes now."""
         self._step += 1
-        print(f"\n[{self._step}/{_STEPS}] {text}", flush=True)
+        print(f"\n[{self._step}/{self._steps}] {text}", flush=True)
 
     def line(self, text: str) -> None:
         """Print what came of it, one or more lines."""
@@ -68,24 +80,37 @@ class Demo:
 
     def __init__(self, stack: contextlib.ExitStack, directory: Path) -> None:
         """Keep files in the directory; nothing is started yet."""
-        self.screen = Screen()
+        self.given = os.environ.get("DEMO_KUBECONFIG")
+        self.url = os.environ.get("ACME_DNS_URL")
+        self.screen = Screen(_STEPS if self.url else _STEPS + _STEPS_OF_DNS)
         self.stack = stack
         self.directory = directory
         self.server: AcmeDns | None = None
+        self.bind: Bind | None = None
         self.namespace = "default"
-        self.given = os.environ.get("DEMO_KUBECONFIG")
 
     def run(self) -> None:
         """Do and show everything."""
+        self.build()
         self.cluster = self.use_cluster() if self.given else self.start_cluster()
         self.host = self.use_acme_dns()
+        if self.server:
+            self.bind = self.start_bind(self.server)
         self.install()
         self.run_operator()
         self.apply_sample()
         self.wait_ready()
         self.show_object()
+        if self.bind:
+            self.publish(self.bind)
+            self.wait_cnames()
         document = self.show_secret()
         self.present_all(document)
+        if self.bind:
+            self.issue(self.bind)
+        else:
+            self.screen.line("Left out: the CNAMEs in a DNS server, and a certificate by way of")
+            self.screen.line("them. A demo cannot know where the DNS of ACME_DNS_URL is.")
 
     def kubectl(self, *words: str, show: Sequence[str] | None = None) -> str:
         """Run kubectl in the demo's namespace, showing the command and what it said."""
@@ -96,6 +121,15 @@ class Demo:
         return said
 
     # the steps
+
+    def build(self) -> None:
+        """Have the programs around the operator; only the first run says anything here."""
+        names = [] if self.given else ["kubernetes"]
+        names += ["cert-manager"] if self.url else ["cert-manager", "pebble"]
+        for name in names:
+            peer(name, self.screen.line)
+        if not self.url:
+            dns_servers(self.screen.line)
 
     def start_cluster(self) -> Cluster:
         self.screen.step("starting a control plane on this machine: etcd and kube-apiserver")
@@ -128,14 +162,22 @@ class Demo:
 
     def use_acme_dns(self) -> str:
         """Start the stand-in, or take the URL given."""
-        url = os.environ.get("ACME_DNS_URL")
-        if url:
-            self.screen.step(f"using the acme-dns server of ACME_DNS_URL={url}")
-            return url.rstrip("/")
+        if self.url:
+            self.screen.step(f"using the acme-dns server of ACME_DNS_URL={self.url}")
+            return self.url.rstrip("/")
         self.screen.step("starting a stand-in of acme-dns, with its API and its DNS")
-        self.server = self.stack.enter_context(AcmeDns(bcrypt_cost=10, domain="auth.example.com"))
+        self.server = self.stack.enter_context(AcmeDns(bcrypt_cost=10, domain=_ACME_DNS))
         self.screen.line(f"API {self.server.url}, DNS {self.server.dns}")
         return self.server.url
+
+    def start_bind(self, server: AcmeDns) -> Bind:
+        """Start the DNS server that everybody asks here."""
+        self.screen.step(f"starting BIND, the DNS server of {' and '.join(_ZONES)}")
+        forward = {_ACME_DNS: parse_address(server.dns)}
+        bind = Bind(self.directory / "bind", _ZONES, forward=forward, negative_ttl=1)
+        self.stack.enter_context(bind)
+        self.screen.line(f"DNS {bind.address}:{bind.port}; {_ACME_DNS} is delegated to acme-dns")
+        return bind
 
     def install(self) -> None:
         self.screen.step("applying the CRD, the operator's namespace, ServiceAccount and RBAC")
@@ -187,6 +229,8 @@ class Demo:
         if self.is_loopback():
             # Never outside of a demo: it lets tenants reach what listens on this machine alone.
             flags.append(f"--allow-address={LOOPBACK}")
+        if self.bind:
+            flags.append(f"--dns-resolvers={self.bind.address}:{self.bind.port}")
         if self.given:
             flags.append(f"--watch-namespaces={self.namespace}")
         self.screen.command("acme-dns-operator", *flags)
@@ -219,18 +263,33 @@ class Demo:
 
     def wait_ready(self) -> None:
         self.screen.step("waiting until it is Ready")
+        self.wait("Ready")
+
+    def wait(self, condition: str) -> None:
         begun = time.monotonic()
         try:
-            self.kubectl("wait", "--for=condition=Ready", "adr/example", "--timeout=60s")
+            self.kubectl("wait", f"--for=condition={condition}", "adr/example", "--timeout=60s")
         except KubectlFailed as error:
             self.kubectl("describe", "adr", "example")
-            raise Failed(f"the object did not become Ready: {error.done.stderr.strip()}") from None
+            said = error.done.stderr.strip()
+            raise Failed(f"the object did not become {condition}: {said}") from None
         self.screen.line(f"after {time.monotonic() - begun:.1f} s")
 
     def show_object(self) -> None:
         self.screen.step("the object, and its CNAME records as lines of a zone file")
         self.kubectl("get", "adr", "-o", "wide")
         lines = r'{range .status.records[*]}{.name}. IN {.type} {.value}.{"\n"}{end}'
+        self.kubectl("get", "adr", "example", "-o", f"jsonpath={lines}")
+
+    def publish(self, bind: Bind) -> None:
+        """Make the CNAMEs as the domains' owner does."""
+        self.screen.step("adding these lines to BIND's zones, as their owner would by hand")
+        bind.publish(self.cluster.get("adr", "example", self.namespace))
+
+    def wait_cnames(self) -> None:
+        self.screen.step("waiting until the operator has seen them in DNS")
+        self.wait("CNAMEReady")
+        lines = r'{range .status.records[*]}{.name}: {.verification}{"\n"}{end}'
         self.kubectl("get", "adr", "example", "-o", f"jsonpath={lines}")
 
     def show_secret(self) -> bytes:
@@ -261,6 +320,20 @@ class Demo:
                 self.screen.line(f"{'':<16} {'found' if found else 'NOT FOUND'} at {target}")
                 if not found:
                     raise Failed("the stand-in does not serve what was presented")
+
+    def issue(self, bind: Bind) -> None:
+        """Have a certificate made as cert-manager does, of a CA that asks BIND."""
+        self.screen.step("having a certificate issued for all of them, with those accounts")
+        pebble = self.stack.enter_context(Pebble(self.directory / "pebble", bind.socket_address))
+        self.screen.line(f"the certificate authority is pebble, {pebble.url}, which asks BIND")
+        secret = f"{self.namespace}/acme-dns/acmedns.json"
+        certificate = pebble.issue(self.cluster.kubeconfig, self.host, secret, *self.domains)
+        path = self.directory / "certificate.pem"
+        path.write_bytes(certificate.pem)
+        words = ["openssl", "x509", "-noout", "-ext", "subjectAltName", "-issuer", "-in"]
+        self.screen.command(*words, path.name)
+        shown = subprocess.run([*words, path], capture_output=True, text=True, check=True)
+        self.screen.line(shown.stdout)
 
 
 def _decoded(secret: Object, key: str) -> bytes:
