@@ -43,7 +43,7 @@ def follow(scene: Scene) -> dict[str, str]:
         found = scene.get()["status"].get("records", [])
         return {each["domain"]: each["next"]["value"] for each in found if "next" in each}
 
-    count = len(scene.get()["spec"]["domains"])
+    count = len(scene.get()["status"]["records"])
     eventually(lambda: len(next_ones()) == count, PATIENCE, "the accounts that follow")
     return next_ones()
 
