@@ -6,8 +6,10 @@ that it started. The environment:
 
   KEEP=1           leave it running, in a process of its own, and print its KUBECONFIG
   STOP=1           end the one that was left running
-  DEMO_KUBECONFIG  use this cluster: a namespace of its own, nothing that was there is changed
-  ACME_DNS_URL     use this acme-dns API, which has to permit registration
+  DEMO_KUBECONFIG  use this cluster: a namespace of its own, nothing that was there is changed,
+                   and the CNAMEs are made by the demo, not by external-dns
+  ACME_DNS_URL     use this acme-dns API, which has to permit registration; its DNS is not known,
+                   so no CNAME is made and no certificate issued
   ACME_DNS_OPERATOR  the operator's binary
 """
 

@@ -25,6 +25,7 @@ from e2e.acmedns.client import AcmeDns
 from e2e.acmedns.listeners import parse_address
 from e2e.bind import Bind
 from e2e.cluster import Cluster, ControlPlane, KubectlFailed, Object
+from e2e.external_dns import ExternalDns, install_crd
 from e2e.operator import NAMESPACE, SERVICE_ACCOUNT, binary
 from e2e.pebble import Pebble
 from e2e.peers import ROOT, dns_servers, peer, present
@@ -38,6 +39,7 @@ _ZONES = {
     "example.com": [f"{_ACME_DNS}. NS ns.{_ACME_DNS}.", f"ns.{_ACME_DNS}. A 127.0.0.1"],
     "example.org": [],
 }
+_HANDED_OVER = "example.com,*.example.org"
 _STEPS = 9
 _STEPS_OF_DNS = 4
 _CRD = "acmednsregistrations.acme-dns-operator.github.io"
@@ -82,6 +84,7 @@ class Demo:
         """Keep files in the directory; nothing is started yet."""
         self.given = os.environ.get("DEMO_KUBECONFIG")
         self.url = os.environ.get("ACME_DNS_URL")
+        self.hands_over = not self.given and not self.url
         self.screen = Screen(_STEPS if self.url else _STEPS + _STEPS_OF_DNS)
         self.stack = stack
         self.directory = directory
@@ -97,12 +100,15 @@ class Demo:
         if self.server:
             self.bind = self.start_bind(self.server)
         self.install()
+        if self.bind and self.hands_over:
+            self.run_external_dns(self.bind)
         self.run_operator()
         self.apply_sample()
         self.wait_ready()
         self.show_object()
-        if self.bind:
+        if self.bind and not self.hands_over:
             self.publish(self.bind)
+        if self.bind:
             self.wait_cnames()
         document = self.show_secret()
         self.present_all(document)
@@ -126,6 +132,7 @@ class Demo:
         """Have the programs around the operator; only the first run says anything here."""
         names = [] if self.given else ["kubernetes"]
         names += ["cert-manager"] if self.url else ["cert-manager", "pebble"]
+        names += ["external-dns"] if self.hands_over else []
         for name in names:
             peer(name, self.screen.line)
         if not self.url:
@@ -190,6 +197,15 @@ class Demo:
         if self.given:
             self.make_namespace()
 
+    def run_external_dns(self, bind: Bind) -> None:
+        self.screen.step("running external-dns, which makes in BIND what DNSEndpoints ask for")
+        install_crd(self.cluster)
+        self.kubectl("apply", "-k", f"{ROOT}/manifests/dns-endpoint")
+        directory = self.directory / "external-dns"
+        external_dns = ExternalDns(self.cluster, directory, bind, self.namespace, *_ZONES)
+        self.screen.command("external-dns", *external_dns.process.argv[1:])
+        self.stack.enter_context(external_dns)
+
     def remember_what_is_new(self) -> None:
         """Have what this run adds to the given cluster removed at its end, and no more."""
         parts = [
@@ -231,6 +247,8 @@ class Demo:
             flags.append(f"--allow-address={LOOPBACK}")
         if self.bind:
             flags.append(f"--dns-resolvers={self.bind.address}:{self.bind.port}")
+        if self.hands_over:
+            flags.append(f"--dns-endpoint-domains={_HANDED_OVER}")
         if self.given:
             flags.append(f"--watch-namespaces={self.namespace}")
         self.screen.command("acme-dns-operator", *flags)
@@ -249,6 +267,8 @@ class Demo:
         sample: Object = yaml.safe_load(SAMPLE.read_text())
         sample["spec"]["host"] = self.host
         sample["metadata"]["namespace"] = self.namespace
+        if self.hands_over:
+            sample["spec"]["cname"] = {"dnsEndpoint": {}}
         if self.server:
             sample["spec"]["allowFrom"] = [LOOPBACK]
         else:
@@ -284,11 +304,16 @@ class Demo:
     def publish(self, bind: Bind) -> None:
         """Make the CNAMEs as the domains' owner does."""
         self.screen.step("adding these lines to BIND's zones, as their owner would by hand")
+        self.screen.line("external-dns is left out: the cluster may have one, which would act, too")
         bind.publish(self.cluster.get("adr", "example", self.namespace))
 
     def wait_cnames(self) -> None:
-        self.screen.step("waiting until the operator has seen them in DNS")
+        by = "external-dns has made them and " if self.hands_over else ""
+        self.screen.step(f"waiting until {by}the operator has seen them in DNS")
         self.wait("CNAMEReady")
+        if self.hands_over:
+            lines = r'{range .spec.endpoints[*]}{.dnsName}: {.targets[0]}{"\n"}{end}'
+            self.kubectl("get", "dnsendpoint", "example", "-o", f"jsonpath={lines}")
         lines = r'{range .status.records[*]}{.name}: {.verification}{"\n"}{end}'
         self.kubectl("get", "adr", "example", "-o", f"jsonpath={lines}")
 

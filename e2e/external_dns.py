@@ -98,7 +98,7 @@ class ExternalDns:
         directory.mkdir(parents=True, exist_ok=True)
         cluster.apply(_user())
         kubeconfig = directory / "external-dns.kubeconfig"
-        cluster.service_account_kubeconfig(_NAMESPACE, _NAME, kubeconfig)
+        cluster.service_account_kubeconfig(_NAMESPACE, _NAME, kubeconfig, "24h")
         (port,) = free_ports(1)
         self.process = Process(
             "external-dns",
