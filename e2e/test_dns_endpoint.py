@@ -442,6 +442,18 @@ def test_delete_takes_it_with_the_field(scene: Scene) -> None:
     assert "example.com" in scene.accounts()
 
 
+def test_delete_takes_it_though_the_field_went_while_nobody_looked(
+    scene: Scene, operator: Operator
+) -> None:
+    scene.register("example.com", cname=handed(), deletionPolicy="Delete")
+    endpoint = wait_said(scene)
+    operator.kill()
+    scene.change(cname={"dnsEndpoint": None})
+    operator.start()
+    eventually(lambda: scene.get()["metadata"]["finalizers"] == FINALIZERS[:1], 30, "it is let go")
+    assert endpoint.get() is None
+
+
 def test_delete_leaves_one_that_is_not_ours_any_more(scene: Scene) -> None:
     scene.register("example.com", cname=handed(), deletionPolicy="Delete")
     endpoint = wait_said(scene)

@@ -14,13 +14,19 @@
 static const struct dnsname_glob domains[] = {{"example.org"}, {"*.example.org"}};
 
 /* An object that has its CNAMEs made by external-dns; members of dnsEndpoint. */
-static json_t *handed(struct world *w, const char *domain_list, const char *members)
+static json_t *handed_as(struct world *w, const char *name, const char *domain_list,
+			 const char *members)
 {
 	CLEANUP(mem_freep) char *host = mem_printf("http://127.0.0.2:%d", w->peer.acme_port);
-	json_t *object = new_object(w, "a", "a", domain_list, host);
+	json_t *object = new_object(w, name, name, domain_list, host);
 
 	jv_set(jv_object(object, "spec.cname"), "dnsEndpoint", json_loads(members, 0, NULL));
 	return object;
+}
+
+static json_t *handed(struct world *w, const char *domain_list, const char *members)
+{
+	return handed_as(w, "a", domain_list, members);
 }
 
 static void start(struct world *w)
@@ -169,6 +175,50 @@ static void test_kind_is_not_known_yet(void **state)
 	assert_int_equal(peer_count(&w->peer, GET_ENDPOINT), 1);
 	UNTIL(w, peer_count(&w->peer, GET_ENDPOINT) == 2);
 	w->peer.endpoints = endpoints;
+	UNTIL(w, is_handed(w));
+	assert_int_equal(count_writes(w), 1);
+}
+
+/* What one learns of the kind, all know. */
+static void test_kind_is_not_known_to_two(void **state)
+{
+	struct world *w = *state;
+	json_t *endpoints = TAKE(w->peer.endpoints);
+
+	start(w);
+	given_handed(w, "[\"a.example.org\"]");
+	peer_put_registration(&w->peer, handed_as(w, "b", "[\"b.example.org\"]", "{}"));
+	UNTIL(w, is_unavailable(w, "knows no DNSEndpoints") &&
+			 has_reason(w, "b", "CNAMEReady", UNAVAILABLE));
+	UNTIL(w, peer_count(&w->peer, GET_ENDPOINT) == 3);
+	w->peer.endpoints = endpoints;
+	UNTIL(w, is_handed(w) && has_reason(w, "b", "CNAMEReady", "VerificationDisabled"));
+	assert_int_equal(count_writes(w), 2);
+}
+
+static void test_throttled(void **state)
+{
+	struct world *w = *state;
+
+	start(w);
+	peer_fail(&w->peer, &(struct peer_fault){.what = GET_ENDPOINT,
+						 .status = 429,
+						 .times = 1,
+						 .headers = "Retry-After: 2"});
+	given_handed(w, "[\"a.example.org\"]");
+	UNTIL(w, is_handed(w));
+	assert_int_equal(peer_count(&w->peer, GET_ENDPOINT), 2);
+}
+
+/* By something that stands before the API server. */
+static void test_no_answer(void **state)
+{
+	struct world *w = *state;
+
+	start(w);
+	peer_fail(&w->peer, &(struct peer_fault){
+				    .what = GET_ENDPOINT, .status = 200, .times = 1, .body = "{}"});
+	given_handed(w, "[\"a.example.org\"]");
 	UNTIL(w, is_handed(w));
 	assert_int_equal(count_writes(w), 1);
 }
@@ -355,6 +405,9 @@ int main(void)
 		CASE(test_foreign),
 		CASE(test_of_another_object),
 		CASE(test_kind_is_not_known_yet),
+		CASE(test_kind_is_not_known_to_two),
+		CASE(test_throttled),
+		CASE(test_no_answer),
 		CASE(test_denied_and_refused),
 		CASE(test_conflict),
 		CASE(test_reply_lost),
