@@ -283,8 +283,8 @@ void plan_edit(const struct plan_view *view, const struct plan_memory *memory,
 	for (i = 0; i < PLAN_WORKS; i++)
 		if (memory->works[i].state == PLAN_WORK_IN_HAND)
 			store(&e, i);
-	if (plan_is_leaving(view) && plan_slots_held(memory) == 0 &&
-	    !plan_awaits_claim(view, memory, ledger, &a))
+	if (plan_is_leaving(view) && view->object->spec.deletion == API_DELETE &&
+	    plan_slots_held(memory) == 0 && !plan_awaits_claim(view, memory, ledger, &a))
 		remove_all(&e);
 	if (!plan_may_begin(view) || memory->visited_generation != view->object->generation)
 		return;

@@ -190,6 +190,21 @@ static void test_posts_end_first(void **state)
 }
 
 /* It is stored with the same write that removes what is there. */
+/* The policy was changed before the object was deleted, and the finalizer is still there. */
+static void test_an_account_in_hand_is_retained(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	leave(&s, "");
+	set_secret(&s, "{}", "{'a.test':" CLAIM("n-1") "}");
+	in_hand(&s);
+	(void)edit(&s);
+	assert_non_null(strstr(s.values[0].data, "hand"));
+	expect_finalizer(&s, false);
+	scene_done(&s);
+}
+
 static void test_an_account_in_hand_comes_and_goes(void **state)
 {
 	struct scene s;
@@ -302,6 +317,7 @@ int main(void)
 		cmocka_unit_test(test_a_secret_that_cannot_be_used_holds_nothing),
 		cmocka_unit_test(test_an_api_server_that_does_not_answer_is_asked_again),
 		cmocka_unit_test(test_posts_end_first),
+		cmocka_unit_test(test_an_account_in_hand_is_retained),
 		cmocka_unit_test(test_an_account_in_hand_comes_and_goes),
 		cmocka_unit_test(test_a_claim_of_another_process_ends_first),
 		cmocka_unit_test(test_an_edit_decided_before_waits_for_the_claim_too),
