@@ -158,7 +158,7 @@ void seat_act(struct run *run, size_t p, size_t s, const struct decision *decisi
 	case PLAN_READ_ENDPOINT:
 	case PLAN_WRITE_ENDPOINT:
 	case PLAN_DELETE_ENDPOINT:
-		assert(!"no object here has a dnsEndpoint");
+		assert(false); /* no object here has a dnsEndpoint */
 		break;
 	}
 	seat->queued = 1;

@@ -173,7 +173,7 @@ static void ask_plan(struct store *store, const struct sight *sight, uint32_t re
 	struct plan_memory memory;
 	struct plan_action action;
 	struct plan_view view;
-	struct lent lent;
+	struct lent lent = {0};
 
 	store_load_memory(store, sight->memory, &memory);
 	show(store, sight, &lent, &view);
@@ -226,7 +226,7 @@ static void ask_edit(struct store *store, const struct sight *sights, size_t len
 		struct sight sight = sights[i];
 		struct plan_memory memory;
 		struct plan_view view;
-		struct lent lent;
+		struct lent lent = {0};
 		struct plan_edit edit;
 
 		sight.nonces += made;
@@ -513,7 +513,7 @@ static uint32_t ask_fold(struct store *store, const struct sight *sight,
 {
 	struct plan_memory memory;
 	struct plan_view view;
-	struct lent lent;
+	struct lent lent = {0};
 
 	store_load_memory(store, sight->memory, &memory);
 	show(store, sight, &lent, &view);

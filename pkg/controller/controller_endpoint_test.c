@@ -369,7 +369,7 @@ static void test_what_cannot_be_deleted_is_told(void **state)
 	struct world *w = *state;
 
 	start_delete(w);
-	given_fault(w, DELETE_ENDPOINT, 403, 1);
+	given_fault(w, DELETE_ENDPOINT, 403, 3);
 	mark_deleted(w);
 	UNTIL(w, has_finalizers(w, 0));
 	UNTIL(w, has_event(w, "DNSEndpointNotDeleted"));

@@ -118,6 +118,12 @@ static bool is_absent(const json_t *status, const struct err *err)
 	       *jv_str(status, "details.name");
 }
 
+/* A token that is being replaced brings a 401, which says nothing of rights. */
+static bool is_forbidden(const struct err *err)
+{
+	return err->kind == ERR_DENIED && err->code != 401;
+}
+
 static enum plan_endpoint_state judge_refusal(const struct plan_view *view, const json_t *status,
 					      const struct err *err)
 {
@@ -129,7 +135,7 @@ static enum plan_endpoint_state judge_refusal(const struct plan_view *view, cons
 			       : PLAN_ENDPOINT_CURRENT;
 	if (err->kind == ERR_NOT_FOUND)
 		return PLAN_ENDPOINT_NO_KIND;
-	return err->kind == ERR_DENIED ? PLAN_ENDPOINT_DENIED : PLAN_ENDPOINT_UNANSWERED;
+	return is_forbidden(err) ? PLAN_ENDPOINT_DENIED : PLAN_ENDPOINT_UNANSWERED;
 }
 
 static json_t *make_body(const struct plan_view *view)
@@ -174,6 +180,7 @@ static enum plan_endpoint_state judge_failed_write(const struct err *err)
 	case ERR_NOT_FOUND: /* of what: the next look will tell */
 		return PLAN_ENDPOINT_CHANGED;
 	case ERR_DENIED:
+		return is_forbidden(err) ? PLAN_ENDPOINT_REFUSED : PLAN_ENDPOINT_UNANSWERED;
 	case ERR_INVALID:
 		return PLAN_ENDPOINT_REFUSED;
 	default:
@@ -186,7 +193,7 @@ static enum plan_endpoint_state judge_failed_write(const struct err *err)
 static bool is_same(const struct plan_endpoint *a, const struct plan_endpoint *b)
 {
 	return a->look == b->look && a->state == b->state && a->trouble == b->trouble &&
-	       plan_is_endpoint_trouble(a) == plan_is_endpoint_trouble(b);
+	       plan_is_endpoint_lasting(a) == plan_is_endpoint_lasting(b);
 }
 
 /* Once, not every minute. */
@@ -356,6 +363,8 @@ static void on_written(void *ctx, json_t *object, const struct err *err)
 	else if (endpoint->trim)
 		state = PLAN_ENDPOINT_OTHER; /* and the rest is applied */
 	keep(endpoint, err ? NULL : object);
+	if (!err && (!*endpoint->uid || !*endpoint->rv))
+		state = PLAN_ENDPOINT_UNANSWERED;
 	finish(record, endpoint->wanted, state, err);
 }
 

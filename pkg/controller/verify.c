@@ -41,7 +41,7 @@ struct lookup {
 
 /* Of one namespace; there while one of its names is due or under way. */
 struct lookup_line {
-	const char *namespace; /* interned; lent by the record that was first */
+	const char *namespace; /* interned */
 	struct lookup *due;
 	int running;
 	UT_hash_handle hh; /* the order of the hash is that of the turns */
@@ -140,17 +140,13 @@ static void line_put(struct controller *controller, struct lookup_line *line)
 	free(line);
 }
 
-/* An account that waits for its turn goes first. */
 static void line_up(struct lookup *lookup)
 {
 	struct record *record = lookup->record;
 
 	lookup->line = line_get(record->controller, record->namespace);
 	lookup->state = LOOKUP_DUE;
-	if (lookup->schedule.urgent)
-		DL_PREPEND(lookup->line->due, lookup);
-	else
-		DL_APPEND(lookup->line->due, lookup);
+	DL_APPEND(lookup->line->due, lookup);
 }
 
 /* The place of one under way is for the next. */
@@ -237,11 +233,11 @@ static void on_zone(void *ctx, const struct dns_answer *zone)
 	struct dns_answer answer = *zone;
 
 	lookup->call = NULL;
-	if (zone->verdict == CNAME_UNKNOWN)
-		answer = (struct dns_answer){.verdict = cname_is_of_zone(lookup->schedule.verdict)
-								? lookup->schedule.verdict
-								: CNAME_FOUND,
+	if (zone->verdict == CNAME_UNKNOWN && cname_is_of_zone(lookup->schedule.verdict))
+		answer = (struct dns_answer){.verdict = lookup->schedule.verdict,
 					     .reason = seen_of(lookup)->reason};
+	else if (zone->verdict == CNAME_UNKNOWN)
+		answer = (struct dns_answer){.verdict = CNAME_FOUND};
 	finish(lookup, &answer);
 }
 
@@ -297,6 +293,7 @@ static void start(struct lookup *lookup)
 
 	if (!named) {
 		leave(lookup);
+		wake_at(controller, mono_ms() + CNAME_FAST_MS);
 		return;
 	}
 	DL_DELETE(lookup->line->due, lookup);

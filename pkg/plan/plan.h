@@ -398,6 +398,8 @@ size_t plan_endpoint_list(const struct plan_view *view, struct api_cname ret_lis
 uint64_t plan_endpoint_look(const struct plan_view *view);
 /* So bad that status says it. */
 bool plan_is_endpoint_trouble(const struct plan_endpoint *endpoint);
+/* What went wrong has done so more than once or twice. */
+bool plan_is_endpoint_lasting(const struct plan_endpoint *endpoint);
 
 /* ---- small questions about a memory ---- */
 

@@ -151,6 +151,14 @@ static struct sight look_at(const struct plan_view *view, const struct api_recor
 	return sight;
 }
 
+/* Where somebody has to have the CNAME lead: what external-dns is asked for is to follow already.
+ */
+static const char *target_of(const struct plan_view *view, const struct api_record *record)
+{
+	return record->next && plan_is_handed_over(view, record->domain) ? record->next->value
+									 : record->value;
+}
+
 /* For people; begins with the record's name, see is_named(). */
 static void describe(const struct plan_view *view, const struct sight *sight, char *ret, size_t len)
 {
@@ -165,13 +173,13 @@ static void describe(const struct plan_view *view, const struct sight *sight, ch
 			       plan_is_handed_over(view, record->domain)
 				       ? "the DNSEndpoint asks external-dns for"
 				       : "add",
-			       record->value);
+			       target_of(view, record));
 		break;
 	case CNAME_MISMATCH:
 		(void)snprintf(ret, len, "%s%s: %s%s; it has to lead to %s", DNSNAME_CHALLENGE,
 			       record->domain,
 			       record->observed ? "the CNAME, or a wildcard's, leads to " : why,
-			       record->observed ? record->observed : "", record->value);
+			       record->observed ? record->observed : "", target_of(view, record));
 		break;
 	case CNAME_UNDELEGATED:
 	case CNAME_SIGNED:

@@ -17,8 +17,8 @@
 
 #define BACKOFF_MS	1000
 #define BACKOFF_MOST_MS 40000 /* and up to a half more: what is mended is seen within a minute */
-/* One look without an answer, or two, are no news. */
-#define UNANSWERED_MOST 2
+/* That a look has no answer, or an odd one, once or twice, is no news. */
+#define ONCE_OR_TWICE 2
 
 /* Of no DNSEndpoint: what is looked for is whether ours is still there. */
 #define LOOK_NONE 1
@@ -61,7 +61,7 @@ bool plan_is_endpoint_leaving(const struct plan_view *view)
 	return view->object && view->object->deleting && view->leading && has_finalizer(view);
 }
 
-/* Without the flag nothing is made or changed, and nothing taken back either. */
+/* Without the flag nothing is made or changed; what is to go by deletionPolicy still goes. */
 bool plan_wants_endpoint(const struct plan_view *view)
 {
 	const struct api_registration *object = view->object;
@@ -130,7 +130,7 @@ static void set_finalizer(struct plan_action *action, bool add)
 	action->add = add;
 }
 
-/* What is not known is looked at again, but for what is not ours to know. */
+/* What is not known is looked at again, but for what is not ours to know, if that lasts. */
 static void leave_unread(const struct plan_endpoint *known, struct plan_action *action)
 {
 	static const char message[] = "the API server refuses to have the DNSEndpoint looked at or "
@@ -138,6 +138,8 @@ static void leave_unread(const struct plan_endpoint *known, struct plan_action *
 	bool denied =
 		known->trouble == PLAN_ENDPOINT_DENIED || known->trouble == PLAN_ENDPOINT_REFUSED;
 
+	if (!plan_is_endpoint_lasting(known))
+		return;
 	if (known->trouble == PLAN_ENDPOINT_NO_KIND || (denied && known->told)) {
 		set_finalizer(action, false);
 	} else if (denied) {
@@ -163,6 +165,14 @@ void plan_endpoint_leave(const struct plan_view *view, const struct plan_memory 
 		set_finalizer(action, false);
 }
 
+/* There is one, or is to be; that is CURRENT, too, when none is wanted. */
+static bool may_be_left(const struct plan_view *view, const struct plan_endpoint *known)
+{
+	struct api_cname list[API_MAX_DOMAINS];
+
+	return known->state != PLAN_ENDPOINT_CURRENT || plan_endpoint_list(view, list) > 0;
+}
+
 static void provide(const struct plan_view *view, const struct plan_endpoint *known,
 		    struct plan_action *action)
 {
@@ -170,11 +180,11 @@ static void provide(const struct plan_view *view, const struct plan_endpoint *kn
 
 	if (known->look != plan_endpoint_look(view))
 		action->what = PLAN_READ_ENDPOINT;
-	else if (known->state != PLAN_ENDPOINT_ABSENT && known->state != PLAN_ENDPOINT_OTHER)
+	else if (known->state == PLAN_ENDPOINT_UNREAD || known->state == PLAN_ENDPOINT_FOREIGN)
 		return;
-	else if (deletes && !has_finalizer(view))
+	else if (deletes && !has_finalizer(view) && may_be_left(view, known))
 		set_finalizer(action, true);
-	else
+	else if (known->state != PLAN_ENDPOINT_CURRENT)
 		action->what = PLAN_WRITE_ENDPOINT;
 }
 
@@ -183,8 +193,8 @@ void plan_endpoint(const struct plan_view *view, const struct plan_memory *memor
 {
 	const struct api_spec *spec = &view->object->spec;
 
-	/* The end of a registration will tell of another record. */
-	if (assessment->count[NEED_WORK])
+	/* The end of a registration will tell of another record; status waits for it, too. */
+	if (assessment->count[NEED_WORK] || action->wants_slot)
 		return;
 	if (has_finalizer(view) && (!spec->endpoint || spec->deletion == API_RETAIN))
 		plan_endpoint_leave(view, memory, action);
@@ -238,10 +248,15 @@ void plan_fold_endpoint_end(struct plan_memory *memory)
 
 /* ---- what status says of it ---- */
 
+bool plan_is_endpoint_lasting(const struct plan_endpoint *endpoint)
+{
+	return endpoint->times > ONCE_OR_TWICE;
+}
+
 bool plan_is_endpoint_trouble(const struct plan_endpoint *endpoint)
 {
-	return endpoint->trouble &&
-	       (endpoint->trouble != PLAN_ENDPOINT_UNANSWERED || endpoint->times > UNANSWERED_MOST);
+	return endpoint->trouble && (endpoint->trouble != PLAN_ENDPOINT_UNANSWERED ||
+				     plan_is_endpoint_lasting(endpoint));
 }
 
 static void describe(const struct plan_view *view, const struct plan_endpoint *known, char *ret,
@@ -286,7 +301,7 @@ static void describe(const struct plan_view *view, const struct plan_endpoint *k
 static bool is_lacking(const struct api_record *record, bool handed_over)
 {
 	if (!record)
-		return true;
+		return handed_over;
 	if (plan_is_moved(record))
 		return false;
 	return record->verification != CNAME_FOUND || (handed_over && record->next);
@@ -326,8 +341,9 @@ static bool tell_trouble(const struct plan_view *view, const struct plan_memory 
 		tell(want, API_REASON_DNS_ENDPOINT_UNAVAILABLE, message);
 		return true;
 	}
-	/* So a restart changes nothing until something else is known. */
-	if (known->look || before->reason != API_REASON_DNS_ENDPOINT_UNAVAILABLE)
+	/* A restart, or another record, changes nothing until it is as it should be. */
+	if (known->state == PLAN_ENDPOINT_CURRENT ||
+	    before->reason != API_REASON_DNS_ENDPOINT_UNAVAILABLE)
 		return false;
 	tell(want, API_REASON_DNS_ENDPOINT_UNAVAILABLE, before->message);
 	return true;

@@ -295,6 +295,23 @@ static void begin_kept(struct scene *s)
 	expect(s, PLAN_WAIT);
 }
 
+/* It was made before the policy was Delete, or by an object of the name that was there before. */
+static void test_the_finalizer_comes_to_one_that_is_there(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	begin(&s, DELETE HANDED);
+	expect(&s, PLAN_READ_ENDPOINT);
+	(void)fold(&s, PLAN_ENDPOINT_CURRENT);
+	expect_finalizer(&s, true);
+	allow(&s, a_test, 1); /* none is there, and none is wanted */
+	expect(&s, PLAN_READ_ENDPOINT);
+	(void)fold(&s, PLAN_ENDPOINT_CURRENT);
+	expect(&s, PLAN_WAIT);
+	scene_done(&s);
+}
+
 static void test_the_finalizer_goes_with_the_policy(void **state)
 {
 	struct scene s;
@@ -363,11 +380,14 @@ static void test_leaving(void **state)
 {
 	static const struct {
 		enum plan_endpoint_state state;
-		bool waits, told;
+		bool waits, told, lasts;
 	} rows[] = {
-		{PLAN_ENDPOINT_FOREIGN, false, false}, {PLAN_ENDPOINT_CHANGED, true, false},
-		{PLAN_ENDPOINT_NO_KIND, false, false}, {PLAN_ENDPOINT_DENIED, false, true},
-		{PLAN_ENDPOINT_REFUSED, false, true},  {PLAN_ENDPOINT_UNANSWERED, true, false},
+		{PLAN_ENDPOINT_FOREIGN, false, false, false},
+		{PLAN_ENDPOINT_CHANGED, true, false, false},
+		{PLAN_ENDPOINT_NO_KIND, false, false, true},
+		{PLAN_ENDPOINT_DENIED, false, true, true},
+		{PLAN_ENDPOINT_REFUSED, false, true, true},
+		{PLAN_ENDPOINT_UNANSWERED, true, false, true},
 	};
 	struct scene s;
 	size_t i;
@@ -377,6 +397,11 @@ static void test_leaving(void **state)
 		begin_kept(&s);
 		s.object->deleting = true;
 		(void)fold(&s, rows[i].state);
+		if (rows[i].lasts) {
+			(void)fold(&s, rows[i].state);
+			expect(&s, PLAN_WAIT); /* one odd answer, or two, may be anything */
+			(void)fold(&s, rows[i].state);
+		}
 		if (rows[i].waits)
 			expect(&s, PLAN_WAIT);
 		if (rows[i].told) {
@@ -520,6 +545,8 @@ static void test_what_was_told_stands_after_a_restart(void **state)
 	expect(&s, PLAN_WAIT);
 	plan_fold_endpoint_end(&s.memory);
 	check_told(&s, API_REASON_DNS_ENDPOINT_UNAVAILABLE, "knows no DNSEndpoints");
+	(void)fold(&s, PLAN_ENDPOINT_ABSENT); /* and it is to be seen whether it can be made */
+	check_told(&s, API_REASON_DNS_ENDPOINT_UNAVAILABLE, "knows no DNSEndpoints");
 	(void)fold(&s, PLAN_ENDPOINT_CURRENT);
 	check_told(&s, API_REASON_VERIFICATION_DISABLED, "");
 	scene_done(&s);
@@ -604,6 +631,7 @@ int main(void)
 		cmocka_unit_test(test_not_while_a_registration_runs),
 		cmocka_unit_test(test_not_while_the_secret_is_in_trouble),
 		cmocka_unit_test(test_the_finalizer_comes_before_it),
+		cmocka_unit_test(test_the_finalizer_comes_to_one_that_is_there),
 		cmocka_unit_test(test_the_finalizer_goes_with_the_policy),
 		cmocka_unit_test(test_it_goes_with_the_field),
 		cmocka_unit_test(test_under_retain_it_stays),
