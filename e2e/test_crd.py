@@ -16,6 +16,7 @@ import yaml
 
 from e2e.cluster import ApiError, Cluster, ControlPlane, Object
 from e2e.process import eventually
+from e2e.scene import Site
 
 ROOT = Path(__file__).resolve().parents[1]
 MANIFESTS = ROOT / "manifests"
@@ -128,8 +129,9 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(control_plane: ControlPlane) -> Server:
-    """Put the CRD in place and make a namespace."""
+def server(control_plane: ControlPlane, site: Site) -> Server:
+    """Put the CRD in place and make a namespace, with no operator that would answer."""
+    site.vacate()
     control_plane.kubectl("apply", "-k", MANIFESTS / "crd")
     control_plane.wait("crd", f"acmednsregistrations.{GROUP}", "condition=Established")
     return Server(control_plane, control_plane.create_namespace("crd"))

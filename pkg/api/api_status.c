@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/api_impl.h"
+#include "api/api.h"
 
 #include <stdlib.h>
 #include <string.h>

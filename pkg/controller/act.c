@@ -104,17 +104,20 @@ static void emit_drift(const struct record *record, const struct api_registratio
 {
 	const struct api_record *drifted = find_drifted(&object->status);
 	CLEANUP(mem_freep) char *note = NULL;
+	const char *where;
 
 	if (!drifted)
 		return; /* it is right again */
-	note = mem_printf("%s%s: the CNAME was right and is %s; it has to lead to %s",
-			  DNSNAME_CHALLENGE, drifted->domain,
-			  drifted->verification == CNAME_MISSING ? "missing" : "another one",
-			  drifted->value);
-	emit(record, object, true,
-	     api_reason_name(drifted->verification == CNAME_MISSING ? API_REASON_CNAME_MISSING
-								    : API_REASON_CNAME_MISMATCH),
-	     note);
+	where = drifted->observed ? drifted->observed : "another name";
+	if (drifted->verification == CNAME_MISSING) {
+		note = mem_printf("%s%s: the CNAME was right and is missing; add one to %s",
+				  DNSNAME_CHALLENGE, drifted->domain, drifted->value);
+		emit(record, object, true, api_reason_name(API_REASON_CNAME_MISSING), note);
+	} else {
+		note = mem_printf("%s%s: the CNAME was right and leads to %s; it has to lead to %s",
+				  DNSNAME_CHALLENGE, drifted->domain, where, drifted->value);
+		emit(record, object, true, api_reason_name(API_REASON_CNAME_MISMATCH), note);
+	}
 }
 
 static void act_event(struct record *record, const struct plan_view *view, enum plan_news news)

@@ -122,12 +122,13 @@ static struct lookup_line *line_get(struct controller *controller, const char *n
 {
 	struct lookup_line *line;
 
-	HASH_FIND_PTR(controller->lookup_lines, &namespace, line);
+	HASH_FIND_STR(controller->lookup_lines, namespace, line);
 	if (line)
 		return line;
 	line = mem_zalloc(sizeof(*line));
 	line->namespace = intern_get(namespace);
-	HASH_ADD_PTR(controller->lookup_lines, namespace, line);
+	HASH_ADD_KEYPTR(hh, controller->lookup_lines, line->namespace, strlen(line->namespace),
+			line);
 	return line;
 }
 
@@ -180,7 +181,8 @@ static struct lookup *take_turn(struct controller *controller)
 		if (!line->due || line->running == SHARE)
 			continue;
 		HASH_DEL(controller->lookup_lines, line);
-		HASH_ADD_PTR(controller->lookup_lines, namespace, line);
+		HASH_ADD_KEYPTR(hh, controller->lookup_lines, line->namespace,
+				strlen(line->namespace), line);
 		return line->due;
 	}
 	return NULL;
