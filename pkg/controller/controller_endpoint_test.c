@@ -190,7 +190,7 @@ static void test_kind_is_not_known_to_two(void **state)
 	peer_put_registration(&w->peer, handed_as(w, "b", "[\"b.example.org\"]", "{}"));
 	UNTIL(w, is_unavailable(w, "knows no DNSEndpoints") &&
 			 has_reason(w, "b", "CNAMEReady", UNAVAILABLE));
-	UNTIL(w, peer_count(&w->peer, GET_ENDPOINT) == 3);
+	UNTIL(w, peer_count(&w->peer, GET_ENDPOINT) >= 3);
 	w->peer.endpoints = endpoints;
 	UNTIL(w, is_handed(w) && has_reason(w, "b", "CNAMEReady", "VerificationDisabled"));
 	assert_int_equal(count_writes(w), 2);
