@@ -270,6 +270,8 @@ class Gateway(_Server):
 
     async def _open(self) -> None:
         self._session = aiohttp.ClientSession(
+            # It would ask for gzip by itself, which the API server has for long lists.
+            skip_auto_headers=("Accept-Encoding",),
             connector=aiohttp.TCPConnector(ssl=self._upstream_tls, limit=0),
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None),

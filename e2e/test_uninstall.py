@@ -40,11 +40,12 @@ def test_uninstall(
         "example.org", name="deleted", accountSecretRef=secret_ref("other"), deletionPolicy="Delete"
     )
     accounts = scene.accounts()
-    objects, rest = commands()
+    objects, *rest = commands()
     plane.kubectl(*objects, "--timeout=30s")
     site.vacate()
-    # Nobody finishes the deletion of a namespace here: there is no controller manager.
-    plane.kubectl(*rest, "--wait=false")
+    for command in rest:
+        # Nobody finishes the deletion of a namespace here: there is no controller manager.
+        plane.kubectl(*command, "--wait=false")
     plane.kubectl("wait", "--for=delete", "crd", "--all", "--timeout=30s")
     assert plane.find("clusterrole", "acme-dns-operator") is None
     assert scene.accounts() == accounts
