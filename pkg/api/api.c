@@ -93,10 +93,9 @@ static void decode_verification(const json_t *item, struct api_record *record)
 static void decode_record(const json_t *item, struct api_status *status)
 {
 	const json_t *next = jv_object(item, "next");
-	struct api_record *record;
+	struct api_record *record =
+		api_status_add_record(status, jv_str(item, "domain"), jv_str(item, "value"));
 
-	api_status_add_record(status, jv_str(item, "domain"), jv_str(item, "value"));
-	record = &status->records[status->records_len - 1];
 	decode_verification(item, record);
 	if (!next)
 		return;

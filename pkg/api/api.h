@@ -269,11 +269,12 @@ void api_status_set(struct api_status *status, enum api_type type, enum api_stat
 /* Takes one condition over as it is in have, its observedGeneration and time too: they say of which
  * spec and since when it was true. */
 void api_status_keep(struct api_status *status, enum api_type type, const struct api_status *have);
-/* Of which nothing is known yet. */
-void api_status_add_record(struct api_status *status, const char *domain, const char *value);
+/* Of which nothing is known yet; lent by status until another is added. */
+struct api_record *api_status_add_record(struct api_status *status, const char *domain,
+					 const char *value) RETURNS_NONNULL;
 /* Nothing is known of it yet. There is none before. */
 void api_record_set_next(struct api_record *record, const char *value);
-/* observed "": nothing. */
+/* observed "" or NULL: nothing. */
 void api_record_set(struct api_record *record, enum cname_verdict verification,
 		    const char *observed);
 /* What was done of what annotations ask for; NULL: nothing. */

@@ -170,11 +170,16 @@ static void record_init(struct api_record *record, const char *domain, const cha
 		.domain = mem_strdup(domain), .value = mem_strdup(value), .transition_s = -1};
 }
 
-void api_status_add_record(struct api_status *status, const char *domain, const char *value)
+struct api_record *api_status_add_record(struct api_status *status, const char *domain,
+					 const char *value)
 {
+	struct api_record *record;
+
 	status->records =
 		mem_resize(status->records, status->records_len + 1, sizeof(*status->records));
-	record_init(&status->records[status->records_len++], domain, value);
+	record = &status->records[status->records_len++];
+	record_init(record, domain, value);
+	return record;
 }
 
 void api_record_set_next(struct api_record *record, const char *value)
@@ -187,7 +192,7 @@ void api_record_set(struct api_record *record, enum cname_verdict verification,
 		    const char *observed)
 {
 	free(record->observed);
-	record->observed = *observed ? mem_strdup(observed) : NULL;
+	record->observed = observed && *observed ? mem_strdup(observed) : NULL;
 	record->verification = verification;
 }
 

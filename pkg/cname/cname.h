@@ -24,6 +24,12 @@ enum cname_verdict {
 			 acme-dns answers, which cannot sign */
 };
 
+/* It is seen not to lead there. */
+static inline bool cname_is_wrong(enum cname_verdict verdict)
+{
+	return verdict == CNAME_MISSING || verdict == CNAME_MISMATCH;
+}
+
 /* The CNAME was found, and the zone that it leads to is bad. */
 static inline bool cname_is_of_zone(enum cname_verdict verdict)
 {

@@ -92,9 +92,8 @@ static const struct api_record *find_drifted(const struct api_status *status)
 	for (i = 0; i < status->records_len; i++) {
 		const struct api_record *at = &status->records[i];
 
-		if (at->verification != CNAME_MISSING && at->verification != CNAME_MISMATCH)
-			continue;
-		if (!drifted || at->transition_s > drifted->transition_s)
+		if (cname_is_wrong(at->verification) &&
+		    (!drifted || at->transition_s > drifted->transition_s))
 			drifted = at;
 	}
 	return drifted;
@@ -260,12 +259,17 @@ static void act_finalizer(struct record *record, const struct plan_view *view,
 
 /* ---- questions ---- */
 
+bool act_is_not_found(const json_t *status, const struct err *err)
+{
+	return err->kind == ERR_NOT_FOUND && strcmp(jv_str(status, "reason"), "NotFound") == 0;
+}
+
 /* What came is neither an object nor a proper 404: that would end ownerships and registrations. */
 static bool is_no_answer(const json_t *object, const struct err *err)
 {
 	if (!err)
 		return !*jv_str(object, "metadata.uid");
-	return err->kind != ERR_NOT_FOUND || strcmp(jv_str(object, "reason"), "NotFound") != 0;
+	return !act_is_not_found(object, err);
 }
 
 static void ask_failed(struct record *record, const struct err *err)

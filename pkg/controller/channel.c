@@ -30,17 +30,7 @@
 
 const struct kube_resource channel_secrets = {"", "v1", "secrets"};
 
-/* ---- the timer ---- */
-
-static void set_timer(struct channel *channel, int64_t at_ms)
-{
-	const struct timeval in = mono_timeval(at_ms - mono_ms());
-
-	if (channel->timer_ms <= at_ms)
-		return;
-	channel->timer_ms = at_ms;
-	(void)evtimer_add(channel->timer, &in);
-}
+/* ---- the alarm ---- */
 
 void channel_work_in(struct channel *channel, int64_t ms)
 {
@@ -50,13 +40,13 @@ void channel_work_in(struct channel *channel, int64_t ms)
 		at_ms = channel->pause_ms;
 	if (at_ms < channel->work_ms)
 		channel->work_ms = at_ms;
-	set_timer(channel, channel->work_ms);
+	alarm_at(&channel->alarm, channel->work_ms);
 }
 
 static void keep_for(struct channel *channel, int64_t ms)
 {
 	channel->keep_ms = mono_ms() + ms;
-	set_timer(channel, channel->keep_ms);
+	alarm_at(&channel->alarm, channel->keep_ms);
 }
 
 static void schedule_resync(struct channel *channel)
@@ -64,7 +54,7 @@ static void schedule_resync(struct channel *channel)
 	channel->resync_ms =
 		mono_ms() +
 		rnd_jitter_ms(channel->controller->options.secret_resync_ms, RESYNC_JITTER);
-	set_timer(channel, channel->resync_ms);
+	alarm_at(&channel->alarm, channel->resync_ms);
 }
 
 /* One with a memory in use has registrations under way: it will need the reading to store them. A
@@ -132,21 +122,18 @@ static int64_t earliest(const struct channel *channel)
 	return channel->work_ms < ms ? channel->work_ms : ms;
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *ctx)
+static void on_alarm(void *ctx)
 {
 	struct channel *channel = ctx;
 	int64_t now_ms = mono_ms();
 
-	(void)fd;
-	(void)what;
-	channel->timer_ms = NEVER;
 	if (channel->work_ms <= now_ms)
 		work(channel);
 	if (channel->keep_ms <= now_ms)
 		end_keeping(channel);
 	if (channel->resync_ms <= now_ms)
 		resync(channel);
-	set_timer(channel, earliest(channel));
+	alarm_at(&channel->alarm, earliest(channel));
 }
 
 /* ---- life ---- */
@@ -164,8 +151,8 @@ struct channel *channel_get(struct controller *controller, const char *namespace
 	channel->key = TAKE(key);
 	channel->namespace = intern_get(namespace);
 	channel->name = channel->key + strlen(namespace) + 1;
-	channel->timer = evtimer_new(controller->options.base, on_timer, channel);
-	channel->timer_ms = channel->work_ms = channel->keep_ms = NEVER;
+	alarm_start(&channel->alarm, controller->options.base, on_alarm, channel);
+	channel->work_ms = channel->keep_ms = NEVER;
 	schedule_resync(channel);
 	HASH_ADD_KEYPTR(hh, controller->channels, channel->key, strlen(channel->key), channel);
 	return channel;
@@ -184,7 +171,7 @@ void channel_remove(struct channel *channel, struct record *record)
 	if (channel->records)
 		return;
 	kube_cancel(channel->call);
-	event_free(channel->timer);
+	alarm_stop(&channel->alarm);
 	HASH_DEL(channel->controller->channels, channel);
 	snapshot_drop(&channel->snapshot);
 	free(channel->key);

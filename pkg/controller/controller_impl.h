@@ -31,6 +31,15 @@ struct lookup_line;
 struct reference;
 struct verify;
 
+/* A timer that several wishes may set, and that rings at the earliest of them. */
+struct alarm {
+	struct event *event; /* NULL until alarm_start() */
+	int64_t at_ms;	     /* when it rings; 0: it does not */
+	int64_t least_ms;    /* never sooner than after that */
+	void (*on_alarm)(void *ctx);
+	void *ctx;
+};
+
 /* What an object waits for at its Secret. */
 enum record_stage {
 	RECORD_NOTHING,
@@ -109,14 +118,12 @@ struct controller {
 	struct event *drain_timer;
 	struct event *probe_timer;
 	struct dns *dns;
-	struct event *verify_timer;
-	int64_t verify_ms; /* when that fires; 0: it does not */
+	struct alarm verify_alarm;
 	struct lookup_line *lookup_lines;
 	int lookups_running;
-	struct event *endpoint_timer;
-	int64_t endpoint_ms; /* when that fires; 0: it does not */
-	int endpoint_looks;  /* under way beside the passes */
-	int64_t no_kind_ms;  /* so long it is believed that there are no DNSEndpoints; 0: not */
+	struct alarm endpoint_alarm;
+	int endpoint_looks; /* under way beside the passes */
+	int64_t no_kind_ms; /* so long it is believed that there are no DNSEndpoints; 0: not */
 	int64_t drain_until_ms;
 	void (*drained)(void *ctx);
 	void *drained_ctx;
@@ -131,6 +138,15 @@ struct controller {
 /* Why an address that a tenant's server has must not be used, as cidr_refusal(); ctx is the
  * controller. */
 const char *controller_refusal(void *ctx, const struct cidr_addr *addr);
+
+/* ---- alarm.c ---- */
+
+/* Of one that is zeroed but for least_ms, and stays where it is. */
+void alarm_start(struct alarm *alarm, struct event_base *base, void (*on_alarm)(void *ctx),
+		 void *ctx);
+void alarm_stop(struct alarm *alarm); /* one that was never started is fine */
+/* It rings at ms by mono_ms(), or sooner. */
+void alarm_at(struct alarm *alarm, int64_t ms);
 
 /* ---- record.c ---- */
 
@@ -160,6 +176,8 @@ void act_pass(void *ctx, const char *uid); /* the queue's handler; ctx is the co
 void act_cancel(struct record *record);
 /* An exclusive act has failed: it is logged, and the key runs again after a pause. */
 void act_failed(struct record *record, const char *what, const struct err *err);
+/* A 404 by the API server's own word, and not by that of something before it. */
+bool act_is_not_found(const json_t *status, const struct err *err);
 /* Accounts that may exist unknown to anybody were counted. */
 void act_count_orphans(struct record *record, unsigned int count);
 
@@ -279,9 +297,7 @@ struct channel {
 	unsigned int conflicts; /* of writes, in a row */
 	struct kube_call *call; /* the one read or write under way */
 	int64_t sent_ms;	/* when that was sent */
-	/* One timer, for the earliest of these. */
-	struct event *timer;
-	int64_t timer_ms;
+	struct alarm alarm;	/* for the earliest of these: */
 	int64_t work_ms, keep_ms, resync_ms;
 	int64_t pause_ms; /* no work before that */
 	UT_hash_handle hh;

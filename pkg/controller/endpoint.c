@@ -44,37 +44,23 @@ struct endpoint {
 
 /* ---- when ---- */
 
-static void look_at_all(evutil_socket_t fd, short what, void *ctx);
-
-/* No later than ms. */
-static void wake_at(struct controller *controller, int64_t ms)
-{
-	int64_t now_ms = mono_ms();
-	struct timeval in;
-
-	if (ms < now_ms + LOOK_LEAST_MS)
-		ms = now_ms + LOOK_LEAST_MS;
-	if (controller->endpoint_ms && controller->endpoint_ms <= ms)
-		return;
-	controller->endpoint_ms = ms;
-	in = mono_timeval(ms - now_ms);
-	(void)evtimer_add(controller->endpoint_timer, &in);
-}
+static void look_at_all(void *ctx);
 
 static void look_in(struct record *record, int64_t ms)
 {
 	record->endpoint->next_ms = mono_ms() + ms;
-	wake_at(record->controller, record->endpoint->next_ms);
+	alarm_at(&record->controller->endpoint_alarm, record->endpoint->next_ms);
 }
 
 void endpoint_start(struct controller *controller)
 {
-	controller->endpoint_timer = evtimer_new(controller->options.base, look_at_all, controller);
+	controller->endpoint_alarm.least_ms = LOOK_LEAST_MS;
+	alarm_start(&controller->endpoint_alarm, controller->options.base, look_at_all, controller);
 }
 
 void endpoint_stop(struct controller *controller)
 {
-	event_free(controller->endpoint_timer);
+	alarm_stop(&controller->endpoint_alarm);
 }
 
 static void end_look(struct record *record)
@@ -114,8 +100,7 @@ static void note_kind(struct controller *controller)
 /* The object does not exist; where the kind does not, the API server says so in another way. */
 static bool is_absent(const json_t *status, const struct err *err)
 {
-	return err->kind == ERR_NOT_FOUND && strcmp(jv_str(status, "reason"), "NotFound") == 0 &&
-	       *jv_str(status, "details.name");
+	return act_is_not_found(status, err) && *jv_str(status, "details.name");
 }
 
 /* A token that is being replaced brings a 401, which says nothing of rights. */
@@ -317,7 +302,7 @@ static int64_t look(struct record *record, int64_t now_ms)
 	return INT64_MAX;
 }
 
-static void look_at_all(evutil_socket_t fd, short what, void *ctx)
+static void look_at_all(void *ctx)
 {
 	struct controller *controller = ctx;
 	const struct controller_options *options = &controller->options;
@@ -326,13 +311,10 @@ static void look_at_all(evutil_socket_t fd, short what, void *ctx)
 	struct record *record;
 	struct record *next;
 
-	(void)fd;
-	(void)what;
-	controller->endpoint_ms = 0;
 	if (controller->draining)
 		return;
 	if (!options->is_leader(options->ctx)) {
-		wake_at(controller, now_ms + LOOK_AGAIN_MS);
+		alarm_at(&controller->endpoint_alarm, now_ms + LOOK_AGAIN_MS);
 		return;
 	}
 	HASH_ITER(hh, controller->records, record, next) {
@@ -342,7 +324,7 @@ static void look_at_all(evutil_socket_t fd, short what, void *ctx)
 			next_ms = ms;
 	}
 	if (next_ms < INT64_MAX)
-		wake_at(controller, next_ms);
+		alarm_at(&controller->endpoint_alarm, next_ms);
 }
 
 /* ---- writing ---- */

@@ -103,21 +103,6 @@ static const struct api_record *named_by(const struct lookup *lookup)
 
 /* ---- the lines ---- */
 
-/* The walk over all names is no later than ms. */
-static void wake_at(struct controller *controller, int64_t ms)
-{
-	int64_t now_ms = mono_ms();
-	struct timeval in;
-
-	if (ms < now_ms + WALK_LEAST_MS)
-		ms = now_ms + WALK_LEAST_MS;
-	if (controller->verify_ms && controller->verify_ms <= ms)
-		return;
-	controller->verify_ms = ms;
-	in = mono_timeval(ms - now_ms);
-	(void)evtimer_add(controller->verify_timer, &in);
-}
-
 static struct lookup_line *line_get(struct controller *controller, const char *namespace)
 {
 	struct lookup_line *line;
@@ -162,7 +147,7 @@ static void leave(struct lookup *lookup)
 	} else if (lookup->state == LOOKUP_RUNNING) {
 		line->running--;
 		controller->lookups_running--;
-		wake_at(controller, 0);
+		alarm_at(&controller->verify_alarm, 0);
 	}
 	lookup->state = LOOKUP_RESTING;
 	if (line)
@@ -225,7 +210,7 @@ static void finish(struct lookup *lookup, const struct dns_answer *answer)
 		see(seen_of(lookup), answer);
 		workq_add(controller->queue, record->uid, WORKQ_LOW);
 	}
-	wake_at(controller, schedule->next_ms);
+	alarm_at(&controller->verify_alarm, schedule->next_ms);
 }
 
 /* That nothing is known of the zone is no news: what was known of it stands. */
@@ -295,7 +280,7 @@ static void start(struct lookup *lookup)
 
 	if (!named) {
 		leave(lookup);
-		wake_at(controller, mono_ms() + CNAME_FAST_MS);
+		alarm_at(&controller->verify_alarm, mono_ms() + CNAME_FAST_MS);
 		return;
 	}
 	DL_DELETE(lookup->line->due, lookup);
@@ -330,7 +315,7 @@ static int64_t line_up_due(struct record *record, int64_t now_ms)
 	return next_ms;
 }
 
-static void walk(evutil_socket_t fd, short what, void *ctx)
+static void walk(void *ctx)
 {
 	struct controller *controller = ctx;
 	int64_t now_ms = mono_ms();
@@ -339,9 +324,6 @@ static void walk(evutil_socket_t fd, short what, void *ctx)
 	struct record *after;
 	struct lookup *lookup;
 
-	(void)fd;
-	(void)what;
-	controller->verify_ms = 0;
 	if (controller->draining)
 		return;
 	HASH_ITER(hh, controller->records, record, after) {
@@ -353,7 +335,7 @@ static void walk(evutil_socket_t fd, short what, void *ctx)
 	while ((lookup = take_turn(controller)))
 		start(lookup);
 	if (next_ms < INT64_MAX)
-		wake_at(controller, next_ms);
+		alarm_at(&controller->verify_alarm, next_ms);
 }
 
 static void declare_metrics(struct controller *controller)
@@ -390,14 +372,14 @@ int verify_start(struct controller *controller, struct err *err)
 	if (!controller->dns)
 		return err_wrap(err, "--dns-resolvers %s", options->dns_resolvers);
 	declare_metrics(controller);
-	controller->verify_timer = evtimer_new(options->base, walk, controller);
+	controller->verify_alarm.least_ms = WALK_LEAST_MS;
+	alarm_start(&controller->verify_alarm, options->base, walk, controller);
 	return 0;
 }
 
 void verify_stop(struct controller *controller)
 {
-	if (controller->verify_timer)
-		event_free(controller->verify_timer);
+	alarm_stop(&controller->verify_alarm);
 	dns_free(controller->dns);
 }
 
@@ -491,7 +473,7 @@ static void rebuild(struct record *record, const struct names *names)
 	}
 	verify_drop(record);
 	record->verify = verify;
-	wake_at(record->controller, 0);
+	alarm_at(&record->controller->verify_alarm, 0);
 }
 
 static void hurry(struct record *record, const struct api_registration *object)
@@ -510,7 +492,7 @@ static void hurry(struct record *record, const struct api_registration *object)
 		leave(&verify->lookups[i]);
 		cname_schedule_hurry(&verify->lookups[i].schedule, mono_ms());
 	}
-	wake_at(record->controller, 0);
+	alarm_at(&record->controller->verify_alarm, 0);
 }
 
 static bool is_verified(const struct verify *verify, const struct api_registration *object)

@@ -59,7 +59,7 @@ static void fill(const struct plan_view *view, struct api_record *record)
 	if (seen)
 		api_record_set(record, of_record(seen->verdict), seen->observed);
 	else if (said)
-		api_record_set(record, said->verification, said->observed ? said->observed : "");
+		api_record_set(record, said->verification, said->observed);
 }
 
 static bool leads(enum cname_verdict verdict)
@@ -269,9 +269,7 @@ bool plan_is_drift(const struct api_registration *object, const struct api_statu
 		const struct api_record *before = api_record_find(&object->status, after->domain);
 
 		if (before && before->verification == CNAME_FOUND && !plan_is_moved(after) &&
-		    (after->verification == CNAME_MISSING ||
-		     after->verification == CNAME_MISMATCH) &&
-		    strcmp(before->value, after->value) == 0)
+		    cname_is_wrong(after->verification) && strcmp(before->value, after->value) == 0)
 			return true;
 	}
 	return false;

@@ -459,10 +459,8 @@ static bool is_rotating(const struct plan_assessment *a, const struct verdict *s
 static struct api_record *add(struct api_status *status, const char *domain, const char *value,
 			      const char *next)
 {
-	struct api_record *record;
+	struct api_record *record = api_status_add_record(status, domain, value);
 
-	api_status_add_record(status, domain, value);
-	record = &status->records[status->records_len - 1];
 	if (next)
 		api_record_set_next(record, next);
 	return record;
@@ -526,19 +524,14 @@ void plan_status_want(const struct plan_view *view, const struct plan_memory *me
 		ret_status->loss_s = view->wall_s;
 }
 
-static void keep_verification(const struct api_record *have, struct api_record *record)
-{
-	api_record_set(record, have->verification, have->observed ? have->observed : "");
-}
-
 static void keep_record(const struct api_record *have, struct api_status *ret_status)
 {
 	struct api_record *record =
 		add(ret_status, have->domain, have->value, have->next ? have->next->value : NULL);
 
-	keep_verification(have, record);
+	api_record_set(record, have->verification, have->observed);
 	if (have->next)
-		keep_verification(have->next, record->next);
+		api_record_set(record->next, have->next->verification, have->next->observed);
 }
 
 /* What was said before stays, but for what was found since; what never was is said otherwise. The
