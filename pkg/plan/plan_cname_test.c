@@ -270,15 +270,21 @@ static void test_disabled(void **state)
 	check_condition(&s, API_REASON_VERIFICATION_DISABLED, NULL);
 }
 
+/* a.test has its account, and b.test is another object's. */
+static void begin_half(struct scene *s)
+{
+	scene_init(s);
+	set_object(s, AB, VERIFIED, VISITED);
+	set_secret(s, A_ACCOUNT, "{'a.test':" REGISTERED ",'b.test':" REGISTERED_OF("uid-2") "}");
+	set_owner(s, "uid-2", 0, 2);
+}
+
 static void test_no_account_yet(void **state)
 {
 	struct scene s;
 
 	(void)state;
-	scene_init(&s);
-	set_object(&s, AB, VERIFIED, VISITED);
-	set_secret(&s, A_ACCOUNT, "{'a.test':" REGISTERED ",'b.test':" REGISTERED_OF("uid-2") "}");
-	set_owner(&s, "uid-2", 0, 2);
+	begin_half(&s);
 	check_condition(&s, API_REASON_NOT_VERIFIED, NULL);
 }
 
@@ -291,6 +297,13 @@ static void test_no_domain(void **state)
 	scene_init(&s);
 	set_object(&s, "[]", VERIFIED, VISITED);
 	check_condition(&s, API_REASON_NOT_VERIFIED, NULL);
+}
+
+static void plan_with(struct scene *s, const struct plan_seen *seen, struct plan_action *ret_action)
+{
+	s->view.seen = seen;
+	s->view.seen_len = 1;
+	plan(&s->view, &s->memory, ret_action);
 }
 
 /* One is missing, and another has no account yet: that one is told of which a person has to know.
@@ -306,13 +319,8 @@ static void test_the_worst_is_told(void **state)
 	struct scene s;
 
 	(void)state;
-	scene_init(&s);
-	set_object(&s, AB, VERIFIED, VISITED);
-	set_secret(&s, A_ACCOUNT, "{'a.test':" REGISTERED ",'b.test':" REGISTERED_OF("uid-2") "}");
-	set_owner(&s, "uid-2", 0, 2);
-	s.view.seen = &seen;
-	s.view.seen_len = 1;
-	plan(&s.view, &s.memory, &action);
+	begin_half(&s);
+	plan_with(&s, &seen, &action);
 	assert_int_equal(action.status.conditions[API_CNAME_READY].reason,
 			 API_REASON_CNAME_MISSING);
 	plan_action_done(&action);
@@ -337,9 +345,7 @@ static void test_a_name_without_a_zone(void **state)
 		   "{'a.test':{'username':'u','password':'p','subdomain':'s','fulldomain':'single',"
 		   "'server_url':'" HOST "'}}",
 		   A_OURS);
-	s.view.seen = &seen;
-	s.view.seen_len = 1;
-	plan(&s.view, &s.memory, &action);
+	plan_with(&s, &seen, &action);
 	assert_non_null(strstr(action.status.conditions[API_CNAME_READY].message,
 			       "leads to the zone single: a DS record"));
 	plan_action_done(&action);

@@ -598,6 +598,25 @@ static void test_a_domain_that_is_not_allowed(void **state)
 	scene_done(&s);
 }
 
+/* It is the next CNAME that external-dns is asked for. */
+static void test_a_rotation_names_what_is_asked_for(void **state)
+{
+	struct plan_seen seen[2];
+	struct scene s;
+
+	(void)state;
+	begin(&s, HANDED);
+	set_secret(&s, A_ACCOUNT,
+		   "{'a.test':{'owner':'uid-1','origin':'registered','host':'" HOST
+		   "','next':{'username':'n','password':'p','subdomain':'n',"
+		   "'fulldomain':'next.auth.test','server_url':'" HOST "'}}}");
+	s.object->rotate = intern_get("1");
+	see(&s, seen, CNAME_MISSING, CNAME_FOUND);
+	check_told(&s, API_REASON_CNAME_MISSING,
+		   "the DNSEndpoint asks external-dns for a CNAME to next.auth.test");
+	scene_done(&s);
+}
+
 /* The one that has no account yet will need it, too. */
 static void test_a_domain_without_an_account(void **state)
 {
@@ -643,6 +662,7 @@ int main(void)
 		cmocka_unit_test(test_no_answer_is_told_late),
 		cmocka_unit_test(test_what_was_told_stands_after_a_restart),
 		cmocka_unit_test(test_a_domain_that_is_not_allowed),
+		cmocka_unit_test(test_a_rotation_names_what_is_asked_for),
 		cmocka_unit_test(test_a_domain_without_an_account),
 	};
 

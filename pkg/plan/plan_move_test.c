@@ -236,6 +236,34 @@ static void test_back_to_a_host(void **state)
 	scene_done(&s);
 }
 
+/* That the Secret cannot be read is no reason to stop looking for what is to follow. */
+static void test_the_secret_cannot_be_read_while_it_waits(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_waiting(&s);
+	unparsable(&s);
+	publish(&s, "SecretUnparsable", "", "");
+	assert_string_equal(record(&s)->next->value, NAME2);
+	scene_done(&s);
+}
+
+/* An entry that is gone has nothing to follow it but what is made of that. */
+static void test_lost_while_it_waits(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_waiting(&s);
+	ask(&s, "");
+	set_secret(&s, "{}", "{'a.test':" WAITING(NEW(HOST)) "}");
+	publish(&s, "AccountMissing", "ProgressingWithRetry", "");
+	assert_string_equal(record(&s)->value, FULL);
+	assert_null(record(&s)->next);
+	scene_done(&s);
+}
+
 /* What nobody can make a CNAME to is not waited for. */
 static void test_an_odd_name_is_not_waited_for(void **state)
 {
@@ -305,6 +333,8 @@ int main(void)
 		cmocka_unit_test(test_back_to_a_host),
 		cmocka_unit_test(test_an_odd_name_is_not_waited_for),
 		cmocka_unit_test(test_suspended_while_it_waits),
+		cmocka_unit_test(test_the_secret_cannot_be_read_while_it_waits),
+		cmocka_unit_test(test_lost_while_it_waits),
 		cmocka_unit_test(test_a_domain_comes_to_a_set),
 	};
 
