@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "controller/controller_test_world.h"
+#include "dns/dns_packet_peer.h"
 
 #define RESOLVER_ZONE "auth.example.org"
 
@@ -28,71 +29,45 @@ struct resolver {
 	const char *silent_about; /* NULL: answers all */
 };
 
-struct resolver_packet {
-	uint8_t bytes[512];
-	size_t len;
-};
-
-static inline void resolver_put16(struct resolver_packet *p, unsigned int value)
-{
-	ns_put16(value, p->bytes + p->len);
-	p->len += NS_INT16SZ;
-}
-
-static inline void resolver_put_name(struct resolver_packet *p, const char *name)
-{
-	uint8_t wire[NS_MAXCDNAME];
-	int len;
-
-	assert_true(ns_name_pton(name, wire, sizeof(wire)) >= 0);
-	len = ns_name_pack(wire, p->bytes + p->len, NS_MAXCDNAME, NULL, NULL);
-	assert_true(len > 0);
-	p->len += (size_t)len;
-}
-
 /* Owner, type, class, TTL; returns where the length of what follows goes. */
-static inline size_t resolver_put_head(struct resolver_packet *p, const char *owner, ns_type type)
+static inline size_t resolver_put_head(struct packet *p, const char *owner, ns_type type)
 {
-	resolver_put_name(p, owner);
-	resolver_put16(p, type);
-	resolver_put16(p, ns_c_in);
-	ns_put32(1, p->bytes + p->len);
-	p->len += NS_INT32SZ + NS_INT16SZ;
+	packet_put_name(p, owner);
+	packet_put16(p, type);
+	packet_put16(p, ns_c_in);
+	packet_put32(p, 1);
+	packet_put16(p, 0);
 	return p->len;
 }
 
-static inline void resolver_put_length(struct resolver_packet *p, size_t at)
+static inline void resolver_put_length(struct packet *p, size_t at)
 {
 	ns_put16((unsigned int)(p->len - at), p->bytes + at - NS_INT16SZ);
 }
 
-static inline void resolver_put_cname(struct resolver_packet *p, const char *owner,
-				      const char *target)
+static inline void resolver_put_cname(struct packet *p, const char *owner, const char *target)
 {
 	size_t at = resolver_put_head(p, owner, ns_t_cname);
 
-	resolver_put_name(p, target);
+	packet_put_name(p, target);
 	resolver_put_length(p, at);
 	ns_put16(1, p->bytes + 6);
 }
 
 /* In the answer, or where something is denied. */
-static inline void resolver_put_soa(struct resolver_packet *p, const char *zone, size_t counter)
+static inline void resolver_put_soa(struct packet *p, const char *zone, size_t counter)
 {
 	size_t at = resolver_put_head(p, zone, ns_t_soa);
 
-	resolver_put_name(p, "ns.example.org");
-	resolver_put_name(p, "hostmaster.example.org");
-	for (int i = 0; i < 5; i++) {
-		ns_put32(1, p->bytes + p->len);
-		p->len += NS_INT32SZ;
-	}
+	packet_put_name(p, "ns.example.org");
+	packet_put_name(p, "hostmaster.example.org");
+	for (int i = 0; i < 5; i++)
+		packet_put32(p, 1);
 	resolver_put_length(p, at);
 	ns_put16(1, p->bytes + counter);
 }
 
-static inline void resolver_fill(struct resolver *resolver, const ns_rr *asked,
-				 struct resolver_packet *p)
+static inline void resolver_fill(struct resolver *resolver, const ns_rr *asked, struct packet *p)
 {
 	const char *owner = ns_rr_name(*asked);
 	const char *target = json_string_value(json_object_get(resolver->cnames, owner));
@@ -126,7 +101,7 @@ static inline void resolver_on_question(evutil_socket_t fd, short what, void *ct
 	struct resolver *resolver = ctx;
 	struct sockaddr_in from;
 	socklen_t from_len = sizeof(from);
-	struct resolver_packet p;
+	struct packet p;
 	uint8_t question[512];
 	ns_msg msg;
 	ns_rr asked;
@@ -142,15 +117,15 @@ static inline void resolver_on_question(evutil_socket_t fd, short what, void *ct
 				    json_integer(resolver_asked(resolver, ns_rr_name(asked)) + 1));
 	if (resolver_is_silent(resolver, ns_rr_name(asked)))
 		return;
-	p = (struct resolver_packet){.len = 0};
-	resolver_put16(&p, ns_msg_id(msg));
+	p = (struct packet){.len = 0};
+	packet_put16(&p, ns_msg_id(msg));
 	p.bytes[2] = 0x81; /* QR, RD */
 	p.bytes[3] = ns_r_noerror;
 	p.bytes[5] = 1;
 	p.len = NS_HFIXEDSZ;
-	resolver_put_name(&p, ns_rr_name(asked));
-	resolver_put16(&p, ns_rr_type(asked));
-	resolver_put16(&p, ns_c_in);
+	packet_put_name(&p, ns_rr_name(asked));
+	packet_put16(&p, ns_rr_type(asked));
+	packet_put16(&p, ns_c_in);
 	resolver_fill(resolver, &asked, &p);
 	assert_int_equal(sendto(fd, p.bytes, p.len, 0, (struct sockaddr *)&from, from_len), p.len);
 }

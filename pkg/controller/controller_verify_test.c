@@ -159,19 +159,26 @@ static void test_no_answer(void **state)
 	assert_true(has_metric(w, LOOKED "\"unknown\"} 1"));
 }
 
+/* An object in the namespace noisy, of whose names the resolver answers none, and four are under
+ * way: the namespace's share. */
+static void start_noisy(struct world *w, struct resolver *resolver, const char *domains)
+{
+	resolver_start(resolver, w);
+	resolver->silent_about = ".example.net";
+	world_start(w);
+	given_verified(w, "noisy", "n", domains);
+	UNTIL(w, is_ready(w, "n") && json_object_size(resolver->asked) == 4);
+}
+
 /* Names that get no answer take their namespace's share, and leave the rest to others. */
 static void test_share_of_a_namespace(void **state)
 {
 	struct world *w = *state;
 	struct resolver resolver;
 
-	resolver_start(&resolver, w);
-	resolver.silent_about = ".example.net";
-	world_start(w);
-	given_verified(w, "noisy", "n",
-		       "[\"1.example.net\",\"2.example.net\",\"3.example.net\",\"4.example.net\","
-		       "\"5.example.net\",\"6.example.net\"]");
-	UNTIL(w, is_ready(w, "n") && json_object_size(resolver.asked) == 4);
+	start_noisy(w, &resolver,
+		    "[\"1.example.net\",\"2.example.net\",\"3.example.net\",\"4.example.net\","
+		    "\"5.example.net\",\"6.example.net\"]");
 	given_verified(w, "default", "a", DOMAIN);
 	UNTIL(w, is_ready(w, "a") && is_verified(w, "a", "Missing", "CNAMEMissing"));
 	assert_int_equal(json_object_size(resolver.asked), 5);
@@ -184,12 +191,8 @@ static void test_places_of_what_is_gone(void **state)
 	struct world *w = *state;
 	struct resolver resolver;
 
-	resolver_start(&resolver, w);
-	resolver.silent_about = ".example.net";
-	world_start(w);
-	given_verified(w, "noisy", "n",
-		       "[\"1.example.net\",\"2.example.net\",\"3.example.net\",\"4.example.net\"]");
-	UNTIL(w, is_ready(w, "n") && json_object_size(resolver.asked) == 4);
+	start_noisy(w, &resolver,
+		    "[\"1.example.net\",\"2.example.net\",\"3.example.net\",\"4.example.net\"]");
 	given_verified(w, "noisy", "a", DOMAIN);
 	UNTIL(w, is_ready(w, "a"));
 	assert_int_equal(resolver_asked(&resolver, OWNER), 0);

@@ -26,6 +26,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "dns/dns.h"
+#include "dns/dns_packet_peer.h"
 
 #define PEERS 3
 
@@ -89,34 +90,6 @@ struct world {
 
 /* ---- answers ---- */
 
-struct packet {
-	uint8_t bytes[NS_MAXMSG];
-	size_t len;
-};
-
-static inline void put16(struct packet *p, unsigned int value)
-{
-	ns_put16(value, p->bytes + p->len);
-	p->len += NS_INT16SZ;
-}
-
-static inline void put32(struct packet *p, uint32_t value)
-{
-	ns_put32(value, p->bytes + p->len);
-	p->len += NS_INT32SZ;
-}
-
-static inline void put_name(struct packet *p, const char *name)
-{
-	uint8_t wire[NS_MAXCDNAME];
-	int len;
-
-	assert_true(ns_name_pton(name, wire, sizeof(wire)) >= 0);
-	len = ns_name_pack(wire, p->bytes + p->len, NS_MAXCDNAME, NULL, NULL);
-	assert_true(len > 0);
-	p->len += (size_t)len;
-}
-
 static inline void put_data(struct packet *p, const struct rr *rr)
 {
 	size_t size = rr->type == ns_t_a ? NS_INADDRSZ : NS_IN6ADDRSZ;
@@ -130,11 +103,11 @@ static inline void put_data(struct packet *p, const struct rr *rr)
 		p->len += size;
 		break;
 	case ns_t_soa:
-		put_name(p, "ns.test");
-		put_name(p, "hostmaster.test");
+		packet_put_name(p, "ns.test");
+		packet_put_name(p, "hostmaster.test");
 		for (int i = 0; i < 4; i++)
-			put32(p, 1);
-		put32(p, (uint32_t)strtoul(rr->data, NULL, 10));
+			packet_put32(p, 1);
+		packet_put32(p, (uint32_t)strtoul(rr->data, NULL, 10));
 		break;
 	case ns_t_txt:
 	case ns_t_ds:
@@ -143,7 +116,7 @@ static inline void put_data(struct packet *p, const struct rr *rr)
 		p->len += strlen(rr->data);
 		break;
 	default:
-		put_name(p, rr->data);
+		packet_put_name(p, rr->data);
 	}
 }
 
@@ -151,12 +124,12 @@ static inline void put_rr(struct packet *p, const struct rr *rr, size_t counter)
 {
 	size_t at;
 
-	put_name(p, rr->owner);
-	put16(p, rr->type);
-	put16(p, ns_c_in);
-	put32(p, rr->ttl);
+	packet_put_name(p, rr->owner);
+	packet_put16(p, rr->type);
+	packet_put16(p, ns_c_in);
+	packet_put32(p, rr->ttl);
 	at = p->len;
-	put16(p, 0);
+	packet_put16(p, 0);
 	put_data(p, rr);
 	ns_put16((unsigned int)(p->len - at - NS_INT16SZ), p->bytes + at);
 	ns_put16(ns_get16(p->bytes + counter) + 1, p->bytes + counter);
@@ -171,14 +144,15 @@ static inline void build(struct packet *p, const struct line *line, const ns_msg
 
 	assert_int_equal(ns_parserr(&msg, ns_s_qd, 0, &asked), 0);
 	p->len = 0;
-	put16(p, ns_msg_id(*question));
-	put16(p, 0x8000U | (line->lame ? 0 : 0x0400U) | (truncated ? 0x0200U : 0) | line->rcode);
-	put16(p, 1);
+	packet_put16(p, ns_msg_id(*question));
+	packet_put16(p, 0x8000U | (line->lame ? 0 : 0x0400U) | (truncated ? 0x0200U : 0) |
+				line->rcode);
+	packet_put16(p, 1);
 	for (int i = 0; i < 3; i++)
-		put16(p, 0);
-	put_name(p, asked.name);
-	put16(p, asked.type);
-	put16(p, ns_c_in);
+		packet_put16(p, 0);
+	packet_put_name(p, asked.name);
+	packet_put16(p, asked.type);
+	packet_put16(p, ns_c_in);
 	for (const struct rr *rr = line->answer; rr->owner && !truncated; rr++)
 		put_rr(p, rr, 6);
 	for (const struct rr *rr = line->authority; rr->owner && !truncated; rr++)
