@@ -148,8 +148,11 @@ class Bind(DnsServer):
     def publish(self, obj: Mapping[str, Any]) -> None:
         """Do what an object's status asks for: make its records, in the place of those before."""
         for each in obj["status"]["records"]:
-            name, kind = each["name"], each["type"]
-            self.update(f"delete {name} {kind}", f"add {name} 60 {kind} {each['value']}")
+            self.put(each["name"], each["type"], each["value"])
+
+    def put(self, name: str, kind: str, data: str) -> None:
+        """Make a record, in the place of those of its name and type."""
+        self.update(f"delete {name} {kind}", f"add {name} 60 {kind} {data}")
 
     def _zone_of(self, lines: Sequence[str]) -> dns.name.Name:
         name = dns.name.from_text(lines[0].split()[1])

@@ -177,6 +177,23 @@ class Scene:
         """Change fields of the spec; None takes one away."""
         return self.plane.api("PATCH", f"{self._path(None)}/{name}", {"spec": spec})
 
+    def annotate(self, act: str, value: str | None, name: str = "example") -> None:
+        """Ask for an act, "rotate", "probe" or "verify"; None takes the wish back."""
+        change = f"{GROUP}/{act}={value}" if value is not None else f"{GROUP}/{act}-"
+        where = f"--namespace={self.namespace}"
+        self.plane.kubectl("annotate", "--overwrite", "adr", name, where, change)
+
+    def wait_handled(
+        self, act: str, value: str, name: str = "example", timeout: float = PATIENCE
+    ) -> Object:
+        """Wait until an act is done, and return the object."""
+
+        def done() -> bool:
+            return bool(self.get(name)["status"].get("lastHandled", {}).get(act) == value)
+
+        eventually(done, timeout, f"{act} {value} is handled")
+        return self.get(name)
+
     def delete(self, name: str = "example") -> None:
         """Delete an AcmeDnsRegistration."""
         self.plane.api("DELETE", f"{self._path(None)}/{name}")

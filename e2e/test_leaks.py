@@ -16,7 +16,7 @@ import yaml
 
 from e2e.operator import Operator
 from e2e.process import eventually
-from e2e.scene import ADOPT, GROUP, KEY, PATIENCE, Scene, account, registration, secret_ref
+from e2e.scene import ADOPT, KEY, PATIENCE, Scene, account, registration, secret_ref
 
 
 def known(number: int, **more: Any) -> dict[str, Any]:
@@ -87,11 +87,6 @@ def create(scene: Scene, name: str) -> None:
     scene.create(registration(scene.server.url, f"{name}.example", name=name, **where))
 
 
-def probed(scene: Scene, name: str) -> bool:
-    """Whether the server was asked for its accounts."""
-    return scene.get(name)["status"].get("lastHandled", {}).get("probe") == "1"
-
-
 def live(scene: Scene) -> None:
     """Have the operator meet everything that holds a secret."""
     for name, secret in KEPT.items():
@@ -109,9 +104,8 @@ def live(scene: Scene) -> None:
     scene.change(domains=["example.com", "more.example.com"])
     scene.wait_ready()
     for name, status in {"example": "True", "adopted": "Unknown"}.items():
-        act = f"{GROUP}/probe=1"
-        scene.plane.kubectl("annotate", "adr", name, f"--namespace={scene.namespace}", act)
-        eventually(lambda name=name: probed(scene, name), PATIENCE, f"{name} is probed")
+        scene.annotate("probe", "1", name)
+        scene.wait_handled("probe", "1", name)
         scene.wait(name, CredentialsValid=status)
     for name in ("example", *KEPT, *SPOILED):
         eventually(lambda name=name: scene.events(name), PATIENCE, f"an event of {name}")

@@ -45,15 +45,8 @@ def operator(site: Site) -> Operator:
 
 def probe(scene: Scene, value: str, name: str = "example") -> Object:
     """Ask for a probe and wait until it is done."""
-    act = f"{GROUP}/probe={value}"
-    where = f"--namespace={scene.namespace}"
-    scene.plane.kubectl("annotate", "--overwrite", "adr", name, where, act)
-
-    def done() -> bool:
-        return bool(scene.get(name)["status"].get("lastHandled", {}).get("probe") == value)
-
-    eventually(done, 30, f"probe {value} is handled")
-    return scene.get(name)
+    scene.annotate("probe", value, name)
+    return scene.wait_handled("probe", value, name)
 
 
 def verdict(obj: Object) -> str:
@@ -116,8 +109,7 @@ def test_rotation_heals(scene: Scene) -> None:
     scene.register("example.com")
     scene.server.forget(scene.accounts()["example.com"]["subdomain"])
     assert verdict(probe(scene, "1")) == "False/CredentialsRejected"
-    where = f"--namespace={scene.namespace}"
-    scene.plane.kubectl("annotate", "adr", "example", where, f"{GROUP}/rotate=1")
+    scene.annotate("rotate", "1")
     assert verdict(scene.wait_ready()) == "Unknown/NotProbed"
     assert verdict(probe(scene, "2")) == "True/Accepted"
     assert len(scene.posts()) == 2
@@ -280,8 +272,7 @@ def test_credentials_go_to_their_own_host_only(scene: Scene) -> None:
         scene.register("example.com")
         scene.change(host=other.url)
         scene.wait(Ready="False/HostChanged")
-        where = f"--namespace={scene.namespace}"
-        scene.plane.kubectl("annotate", "adr", "example", where, f"{GROUP}/probe=1")
+        scene.annotate("probe", "1")
         adopt(scene, made_by(other, server_url=scene.server.url), "witness")
         assert verdict(probe(scene, "1", "witness")) == "False/CredentialsRejected"
         scene.wait_looks(2)

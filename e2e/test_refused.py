@@ -301,15 +301,7 @@ def test_deleted_entry_is_reported_and_ready_when_put_back(scene: Scene) -> None
 # --- what cannot be acted on ---
 
 
-ROTATE = f"{GROUP}/rotate"
 TOO_LONG = "2" * 257
-
-
-def annotate(scene: Scene, key: str, value: str | None) -> None:
-    """Set an annotation of the object, or remove it."""
-    where = f"--namespace={scene.namespace}"
-    change = f"{key}-" if value is None else f"{key}={value}"
-    scene.plane.kubectl("annotate", "adr", "example", where, change)
 
 
 @pytest.mark.parametrize("act", ["probe", "rotate"])
@@ -320,7 +312,7 @@ def test_unsupported_act_is_told_and_nothing_is_done(scene: Scene, act: str) -> 
     assert f"{GROUP}/{act}" in told(stalls(scene, "UnsupportedField", "Registered"))
     assert scene.posts() == []
     assert scene.plane.find("secret", SECRET, scene.namespace) is None
-    annotate(scene, f"{GROUP}/{act}", None)
+    scene.annotate(act, None)
     scene.wait_ready()
     assert len(scene.posts()) == 1
 
@@ -328,10 +320,10 @@ def test_unsupported_act_is_told_and_nothing_is_done(scene: Scene, act: str) -> 
 def test_unsupported_act_on_a_registered_object_keeps_what_it_has(scene: Scene) -> None:
     obj = scene.register("example.com")
     secret = scene.secret()
-    annotate(scene, ROTATE, TOO_LONG)
+    scene.annotate("rotate", TOO_LONG)
     assert records(stalls(scene, "UnsupportedField", "Registered")) == records(obj)
     assert scene.secret() == secret
-    annotate(scene, ROTATE, None)
+    scene.annotate("rotate", None)
     scene.wait_ready()
     assert len(scene.posts()) == 1
 

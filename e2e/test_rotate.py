@@ -12,7 +12,7 @@ from e2e.acmedns.client import AcmeDns
 from e2e.cluster import Object
 from e2e.operator import Operator
 from e2e.process import eventually
-from e2e.scene import GROUP, KEY, Scene, Site, account, condition, records, registration
+from e2e.scene import GROUP, KEY, PATIENCE, Scene, Site, account, condition, records, registration
 
 ROTATE = f"{GROUP}/rotate"
 
@@ -25,18 +25,12 @@ def operator(site: Site) -> Operator:
 
 def rotate(scene: Scene, value: str | None) -> None:
     """Ask for a rotation; None takes the wish back."""
-    act = f"{ROTATE}={value}" if value is not None else f"{ROTATE}-"
-    where = f"--namespace={scene.namespace}"
-    scene.plane.kubectl("annotate", "--overwrite", "adr", "example", where, act)
+    scene.annotate("rotate", value)
 
 
-def wait_rotated(scene: Scene, value: str, timeout: float = 30) -> Object:
+def wait_rotated(scene: Scene, value: str, timeout: float = PATIENCE) -> Object:
     """Wait until a rotation is done, for all domains."""
-
-    def done() -> bool:
-        return bool(scene.get()["status"].get("lastHandled", {}).get("rotate") == value)
-
-    eventually(done, timeout, f"rotation {value} is handled")
+    scene.wait_handled("rotate", value, timeout=timeout)
     return scene.wait_ready()
 
 

@@ -50,8 +50,7 @@ def follow(scene: Scene) -> dict[str, str]:
 
 def lead(primary: Bind, domain: str, value: str) -> None:
     """Have a CNAME lead there, whatever it was before."""
-    owner = f"_acme-challenge.{domain}"
-    primary.update(f"delete {owner}", f"add {owner} 60 CNAME {value}")
+    primary.put(f"_acme-challenge.{domain}", "CNAME", value)
 
 
 def register(scene: Scene, primary: Bind, *names: str) -> None:

@@ -21,7 +21,7 @@ from e2e.dns_relay import DnsRelay
 from e2e.dns_server import DnsServer, Query
 from e2e.operator import Operator
 from e2e.process import eventually
-from e2e.scene import GROUP, PATIENCE, Scene, Site, condition, registration
+from e2e.scene import PATIENCE, Scene, Site, condition, records, registration
 from e2e.unbound import Unbound
 
 ZONE = "example.test"
@@ -70,10 +70,9 @@ def run(site: Site, *resolvers: DnsServer) -> Operator:
     return site.run("--leader-elect", f"--dns-resolvers={asked}")
 
 
-def register(scene: Scene, *names: str) -> str:
-    """Register names and return the value of the first record."""
-    obj = scene.register(*(names or (ZONE,)), **VERIFY)
-    return str(obj["status"]["records"][0]["value"])
+def register(scene: Scene, *names: str) -> Object:
+    """Register names whose CNAMEs are looked up."""
+    return scene.register(*(names or (ZONE,)), **VERIFY)
 
 
 def record(scene: Scene, number: int = 0) -> Object:
@@ -84,15 +83,8 @@ def record(scene: Scene, number: int = 0) -> Object:
 
 def verify(scene: Scene, value: str) -> Object:
     """Have the CNAMEs looked up and return the object when that is done."""
-    act = f"{GROUP}/verify={value}"
-    where = f"--namespace={scene.namespace}"
-    scene.plane.kubectl("annotate", "--overwrite", "adr", "example", where, act)
-
-    def done() -> bool:
-        return bool(scene.get()["status"].get("lastHandled", {}).get("verify") == value)
-
-    eventually(done, 30, f"verify {value} is handled")
-    return scene.get()
+    scene.annotate("verify", value)
+    return scene.wait_handled("verify", value)
 
 
 def says(obj: Object, kind: str = "CNAMEReady") -> str:
@@ -124,9 +116,9 @@ def test_1_only_cname_at_the_owner_is_asked(
     stubs = {ZONE: bind.socket_address, "auth.test": parse_address(scene.server.dns)}
     unbound = servers.enter_context(Unbound(tmp_path / "unbound", stubs))
     run(site, unbound)
-    value = register(scene)
+    obj = register(scene)
     scene.wait(CNAMEReady="False/CNAMEMissing")
-    bind.update(f"add {OWNER} 60 CNAME {value}")
+    bind.publish(obj)
     eventually(lambda: scene.get()["status"]["records"][0]["verification"] == "Found", 30, "Found")
     scene.wait(CNAMEReady="True/CNAMEFound")
     assert set(unbound.queries()) - OF_THE_ZONE == {Query(OWNER, "CNAME")}
@@ -137,7 +129,7 @@ def test_1_only_cname_at_the_owner_is_asked(
 def test_2_names_have_no_case(scene: Scene, site: Site, start_bind: StartBind) -> None:
     bind = start_bind()
     run(site, bind)
-    value = register(scene)
+    value = records(register(scene))[ZONE]
     bind.update(f"add {OWNER.upper()} 60 CNAME {value.upper()}.")
     assert is_found(scene, "1")
     assert record(scene)["observed"] == ""
@@ -161,7 +153,7 @@ def test_3_the_code_does_not_tell_what_is_there(
 def test_4_a_chain_may_lead_there(scene: Scene, site: Site, start_bind: StartBind) -> None:
     bind = start_bind({ZONE: [], "parked.test": []})
     run(site, bind)
-    value = register(scene)
+    value = records(register(scene))[ZONE]
     bind.update(f"add {OWNER} 60 CNAME a.parked.test")
     bind.update("add a.parked.test 60 CNAME b.parked.test", f"add b.parked.test 60 CNAME {value}")
     assert is_found(scene, "1")
@@ -193,8 +185,8 @@ def test_6_another_record_is_in_the_way(scene: Scene, site: Site, start_bind: St
 def test_7_another_view_is_asked_by_name(scene: Scene, site: Site, start_bind: StartBind) -> None:
     inside, outside = start_bind(name="inside"), start_bind(name="outside")
     run(site, inside)
-    value = register(scene)
-    outside.update(f"add {OWNER} 60 CNAME {value}")
+    obj = register(scene)
+    outside.publish(obj)
     obj = verify(scene, "1")
     assert says(obj) == "False/CNAMEMissing"
     assert says(obj, "Ready") == "True/Ready"
@@ -220,9 +212,9 @@ def test_8_a_cached_denial_is_waited_for(
     stubs = {ZONE: bind.socket_address, "auth.test": parse_address(scene.server.dns)}
     unbound = servers.enter_context(Unbound(tmp_path / "unbound", stubs))
     run(site, unbound)
-    value = register(scene)
+    obj = register(scene)
     scene.wait(CNAMEReady="False/CNAMEMissing")
-    bind.update(f"add {OWNER} 60 CNAME {value}")
+    bind.publish(obj)
     scene.wait(CNAMEReady="True/CNAMEFound", timeout=60)
     # Once while it was remembered that there is none, if at all, and once after that.
     assert 2 <= unbound.queries().count(Query(OWNER, "CNAME")) <= 3
@@ -239,9 +231,9 @@ def test_8_the_zone_s_own_servers_have_no_cache(
     unbound = servers.enter_context(Unbound(tmp_path / "unbound", stubs))
     resolvers = f"--dns-resolvers={unbound.address}:{unbound.port}"
     site.run("--leader-elect", resolvers, "--dns-mode=authoritative")
-    value = register(scene)
+    obj = register(scene)
     scene.wait(CNAMEReady="False/CNAMEMissing")
-    bind.update(f"add {OWNER} 60 CNAME {value}")
+    bind.publish(obj)
     # Its denial may be remembered for a minute.
     scene.wait(CNAMEReady="True/CNAMEFound", timeout=PATIENCE)
     assert Query(OWNER, "CNAME") not in unbound.queries()
@@ -268,14 +260,13 @@ def test_10_the_zone_of_the_server_is_not_delegated(
 ) -> None:
     bind = start_bind(delegated=False)
     run(site, bind)
-    value = register(scene)
-    bind.update(f"add {OWNER} 60 CNAME {value}")
+    bind.publish(register(scene))
     obj = verify(scene, "1")
     assert says(obj) == "False/ZoneNotDelegated"
     assert record(scene)["verification"] == "Found"
     assert told(obj).startswith(f"{OWNER}: leads to the zone auth.test: its parent zone")
     mended = start_bind(name="mended")
-    mended.update(f"add {OWNER} 60 CNAME {value}")
+    mended.publish(obj)
     run(site, mended)
     # After a restart those that are not well are looked up within a minute.
     scene.wait(CNAMEReady="True/CNAMEFound", timeout=90)
@@ -287,8 +278,7 @@ def test_11_the_zone_of_the_server_is_signed(
     parent = ["auth NS ns.auth", "ns.auth A 127.0.0.1", f"auth DS 12345 13 2 {'ab' * 32}"]
     bind = start_bind({ZONE: [], "test": parent})
     run(site, bind)
-    value = register(scene)
-    bind.update(f"add {OWNER} 60 CNAME {value}")
+    bind.publish(register(scene))
     obj = verify(scene, "1")
     assert says(obj) == "False/ZoneSigned"
     assert record(scene)["verification"] == "Found"
@@ -312,8 +302,7 @@ def test_drift_is_told_once_after_two_answers(
 ) -> None:
     bind = start_bind()
     operator = run(site, bind)
-    value = register(scene)
-    bind.update(f"add {OWNER} 60 CNAME {value}")
+    bind.publish(register(scene))
     assert is_found(scene, "1")
     before = record(scene)
     asked = bind.queries().count(Query(OWNER, "CNAME"))
@@ -332,7 +321,7 @@ def test_drift_is_told_once_after_two_answers(
 def test_a_restart_writes_nothing(scene: Scene, site: Site, start_bind: StartBind) -> None:
     bind = start_bind()
     run(site, bind)
-    value = register(scene, ZONE, f"www.{ZONE}")
+    value = records(register(scene, ZONE, f"www.{ZONE}"))[ZONE]
     bind.update(f"add {OWNER} 60 CNAME {value}")
     obj = verify(scene, "1")
     assert says(obj) == "False/CNAMEMissing"
@@ -351,8 +340,7 @@ def test_each_new_value_of_the_annotation_looks_once(
 ) -> None:
     bind = start_bind()
     run(site, bind)
-    value = register(scene)
-    bind.update(f"add {OWNER} 60 CNAME {value}")
+    bind.publish(register(scene))
     assert is_found(scene, "1")
     bind.forget_queries()
     assert is_found(scene, "2")
@@ -363,7 +351,6 @@ def test_wildcard_and_apex_are_one_name(scene: Scene, site: Site, start_bind: St
     bind = start_bind()
     run(site, bind)
     scene.create(registration(scene.server.url, ZONE, f"*.{ZONE}", **VERIFY))
-    value = scene.wait_ready()["status"]["records"][0]["value"]
-    bind.update(f"add {OWNER} 60 CNAME {value}")
+    bind.publish(scene.wait_ready())
     assert is_found(scene, "1")
     assert len(scene.get()["status"]["records"]) == 1
