@@ -12,7 +12,7 @@ const char *cname_reason_text(enum cname_reason reason)
 		[CNAME_ERROR] = "the DNS servers answer with an error",
 		[CNAME_MALFORMED] = "the answer of the DNS servers cannot be read",
 		[CNAME_LAME] = "the DNS servers asked do not know this zone",
-		[CNAME_DELEGATED] = "the name is a zone of its own, which may or may not do",
+		[CNAME_OWN_ZONE] = "the name is a zone of its own, which may or may not do",
 		[CNAME_NO_ZONE] = "the zone that it is in was not found",
 		[CNAME_NO_SERVERS] = "no addresses of the zone's DNS servers were found",
 		[CNAME_ADDRESS_REFUSED] = "its DNS servers have addresses that must not be used",

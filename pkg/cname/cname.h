@@ -46,7 +46,7 @@ enum cname_reason {
 	CNAME_ERROR,	       /* another error code */
 	CNAME_MALFORMED,       /* cannot be parsed, or is too large */
 	CNAME_LAME,	       /* answers, but not for this name */
-	CNAME_DELEGATED,       /* the owner is a zone of its own */
+	CNAME_OWN_ZONE,	       /* the owner is a zone of its own */
 	CNAME_NO_ZONE,	       /* authoritative: the resolvers do not tell which zone it is in */
 	CNAME_NO_SERVERS,      /* authoritative: none of the zone's servers has an address */
 	CNAME_ADDRESS_REFUSED, /* authoritative: they only have addresses that must not be used */

@@ -261,14 +261,14 @@ static void on_cname(void *ctx, const struct dns_answer *answer)
 static void ask(struct lookup *lookup, const struct api_record *named)
 {
 	CLEANUP(mem_freep) char *owner = mem_printf("%s%s", DNSNAME_CHALLENGE, named->domain);
-	const struct dns_question question = {
+	const struct dns_check_options check = {
 		.owner = owner,
 		.expected = named->value,
 		.authoritative = lookup->authoritative,
 		.tcp = lookup->tcp,
 	};
 
-	lookup->call = dns_check(lookup->record->controller->dns, &question, on_cname, lookup);
+	lookup->call = dns_check(lookup->record->controller->dns, &check, on_cname, lookup);
 }
 
 /* An account's turn hangs on the answer: caches are passed by where that can be, and it has to come

@@ -82,28 +82,29 @@ static void serve_line(struct dns *dns)
 	}
 }
 
-void dns_run_ask(struct dns_run *run, struct dns_ask *ask, const char *name, dns_next_fn *on_answer)
+void dns_run_query(struct dns_run *run, struct dns_query *query, const char *name,
+		   dns_next_fn *on_answer)
 {
 	const struct dns_options *options = &run->call->dns->options;
 
-	dns_name_copy(ask->name, name);
-	ask->tcp = run->call->tcp;
-	ask->port = options->port;
-	ask->timeout_ms = options->timeout_ms;
+	dns_name_copy(query->name, name);
+	query->tcp = run->call->tcp;
+	query->port = options->port;
+	query->timeout_ms = options->timeout_ms;
 	run->on_answer = on_answer;
-	dns_exchange_start(run->exchange, ask);
+	dns_exchange_start(run->exchange, query);
 }
 
 void dns_run_ask_resolvers(struct dns_run *run, const char *name, ns_type type,
 			   dns_next_fn *on_answer)
 {
 	struct dns *dns = run->call->dns;
-	struct dns_ask ask = {.type = type,
-			      .first = &run->resolver,
-			      .servers = dns->resolvers.len ? dns->resolvers
-							    : *dns_conf_servers(&dns->conf)};
+	struct dns_query query = {.type = type,
+				  .first = &run->resolver,
+				  .servers = dns->resolvers.len ? dns->resolvers
+								: *dns_conf_servers(&dns->conf)};
 
-	dns_run_ask(run, &ask, name, on_answer);
+	dns_run_query(run, &query, name, on_answer);
 }
 
 void dns_run_end(struct dns_run *run, enum cname_verdict verdict, enum cname_reason reason)
@@ -153,16 +154,16 @@ static struct dns_call *call_add(struct dns *dns, const struct dns_call *call)
 	return added;
 }
 
-struct dns_call *dns_check(struct dns *dns, const struct dns_question *question,
+struct dns_call *dns_check(struct dns *dns, const struct dns_check_options *check,
 			   dns_done_fn *on_done, void *ctx)
 {
-	assert(*question->owner && strcmp(question->owner, ".") != 0);
+	assert(*check->owner && strcmp(check->owner, ".") != 0);
 	return call_add(dns, &(struct dns_call){
 				     .begin = dns_check_begin,
-				     .name = mem_strdup(question->owner),
-				     .expected = mem_strdup(question->expected),
-				     .authoritative = question->authoritative,
-				     .tcp = question->tcp,
+				     .name = mem_strdup(check->owner),
+				     .expected = mem_strdup(check->expected),
+				     .authoritative = check->authoritative,
+				     .tcp = check->tcp,
 				     .on_done = on_done,
 				     .ctx = ctx,
 			     });

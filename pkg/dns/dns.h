@@ -11,7 +11,8 @@
  * and at the names its CNAMEs lead through, which no resolver follows; it ends at the expected
  * name without asking for it, or at another one in its zone, and a name like an account's (a UUID
  * as its first label) is never asked for, wherever it comes from. What is asked for besides are
- * SOA, NS and DS of zones, and the addresses of their servers.
+ * SOA, NS and DS of zones, and, where a zone's own servers are asked, type CNAME at the names above
+ * those (whose denial tells the zone) and the addresses of the servers that the zone names.
  *
  * What comes of it, and when to ask again, is in pkg/cname.
  */
@@ -55,8 +56,8 @@ struct dns_options {
 	void *ctx;
 	uint16_t port;	    /* of servers named without one, and of zones' own; 0: 53 */
 	int timeout_ms;	    /* of the first try at a server; 0: 2000. The second has twice that */
-	int deadline_ms;    /* of a question with all that it takes; 0: 10000 */
-	unsigned int slots; /* questions under way, while others wait in line; 0: 32 */
+	int deadline_ms;    /* of a check with all that it takes; 0: 10000 */
+	unsigned int slots; /* checks under way, while others wait in line; 0: 32 */
 };
 
 struct dns;
@@ -67,7 +68,7 @@ struct dns *dns_new(struct event_base *base, const struct dns_options *options,
 		    struct err *err) MUST_CHECK;
 void dns_free(struct dns *dns); /* cancels what runs; NULL is fine */
 
-struct dns_question {
+struct dns_check_options {
 	const char *owner;    /* "_acme-challenge.example.com"; not the root */
 	const char *expected; /* "d420c923-....auth.example.com" */
 	bool authoritative;   /* ask the zone's own servers, without recursion */
@@ -75,7 +76,7 @@ struct dns_question {
 };
 
 /* Names are compared without case and trailing dot, and copied. */
-struct dns_call *dns_check(struct dns *dns, const struct dns_question *question,
+struct dns_call *dns_check(struct dns *dns, const struct dns_check_options *check,
 			   dns_done_fn *on_done, void *ctx) RETURNS_NONNULL;
 /* The domain of an acme-dns server ("auth.example.com"), through the resolvers. As expected above
  * it may be anything: it comes out of a Secret. */

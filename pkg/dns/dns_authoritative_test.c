@@ -7,7 +7,7 @@
 #define ZONE_IS(zone) .authority = {{zone, ns_t_soa, 300, "60"}}
 #define WALK	      "1 CNAME example.test\n1 NS example.test\n"
 
-static const struct dns_question question = {
+static const struct dns_check_options question = {
 	.owner = OWNER, .expected = ACCOUNT, .authoritative = true};
 
 static const struct line resolver[] = {
@@ -105,7 +105,7 @@ static void test_only_who_holds_the_zone_counts(void **state)
 	assert_answer(w, CNAME_UNKNOWN, CNAME_LAME);
 	w->peers[1].table = delegated;
 	ask(w, &question);
-	assert_answer(w, CNAME_UNKNOWN, CNAME_DELEGATED);
+	assert_answer(w, CNAME_UNKNOWN, CNAME_OWN_ZONE);
 }
 
 static void test_addresses_are_judged(void **state)
@@ -159,7 +159,7 @@ static void test_zone_is_above(void **state)
 	w->peers[1].table = held;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		(void)snprintf(owner, sizeof(owner), "_acme-challenge.%s", names[i]);
-		ask(w, &(struct dns_question){
+		ask(w, &(struct dns_check_options){
 			       .owner = owner, .expected = ACCOUNT, .authoritative = true});
 		assert_answer(w, CNAME_FOUND, CNAME_NO_REASON);
 		assert_null(strstr(buf_str(&w->log), "lb.test"));
@@ -206,9 +206,9 @@ static void test_accounts_are_never_asked_for(void **state)
 	struct world *w = *state;
 
 	w->peers[0].table = tricky;
-	ask(w, &(struct dns_question){.owner = "_acme-challenge." ACCOUNT2,
-				      .expected = ACCOUNT,
-				      .authoritative = true});
+	ask(w, &(struct dns_check_options){.owner = "_acme-challenge." ACCOUNT2,
+					   .expected = ACCOUNT,
+					   .authoritative = true});
 	assert_asked(w, "1 CNAME auth.test\n1 NS auth.test\n1 A ns.auth.test\n"
 			"1 AAAA ns.auth.test\n2 norec CNAME _acme-challenge." ACCOUNT2 "\n");
 }

@@ -21,7 +21,7 @@ static bool end_denied(const struct dns_chain *chain, const ns_msg *msg, struct 
 	if (!dns_message_denial(msg, chain->at, zone, &answer->ttl_s))
 		answer->ttl_s = 0;
 	if (strcmp(zone, chain->at) == 0 || dns_message_has(msg, ns_s_ns, ns_t_ns, chain->at))
-		return end(answer, CNAME_UNKNOWN, CNAME_DELEGATED);
+		return end(answer, CNAME_UNKNOWN, CNAME_OWN_ZONE);
 	if (ns_msg_getflag(*msg, ns_f_rcode) == ns_r_nxdomain)
 		return end(answer, CNAME_MISSING, CNAME_NO_NAME);
 	return end(answer, CNAME_MISSING, CNAME_NO_CNAME);

@@ -24,10 +24,10 @@ void dns_check_begin(struct dns_run *run)
 
 void dns_check_ask_walked(struct dns_run *run)
 {
-	struct dns_ask ask = {.type = ns_t_cname,
-			      .authoritative = true,
-			      .servers = run->walk.servers,
-			      .first = &run->walk.first};
+	struct dns_query query = {.type = ns_t_cname,
+				  .authoritative = true,
+				  .servers = run->walk.servers,
+				  .first = &run->walk.first};
 
-	dns_run_ask(run, &ask, run->chain.at, on_cname);
+	dns_run_query(run, &query, run->chain.at, on_cname);
 }

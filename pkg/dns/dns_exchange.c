@@ -18,7 +18,7 @@
 
 struct dns_exchange {
 	struct event_base *base;
-	struct dns_ask ask;
+	struct dns_query query;
 	size_t tries;	       /* that are over */
 	struct aresloop *loop; /* of the try under way */
 	struct event *turn;    /* a try is over: goes on from the loop, out of c-ares' hands */
@@ -63,28 +63,28 @@ static void on_answer(void *ctx, int status, int timeouts, unsigned char *data, 
 
 static size_t server_index(const struct dns_exchange *exchange)
 {
-	const struct dns_ask *ask = &exchange->ask;
+	const struct dns_query *query = &exchange->query;
 
-	assert(ask->servers.len > 0);
-	return (*ask->first + exchange->tries) % ask->servers.len;
+	assert(query->servers.len > 0);
+	return (*query->first + exchange->tries) % query->servers.len;
 }
 
 static int open_channel(struct dns_exchange *exchange, bool edns)
 {
 	static char lookups[] = "b";
-	const struct dns_ask *ask = &exchange->ask;
+	const struct dns_query *query = &exchange->query;
 	/* With all of these set, c-ares reads no file. */
 	struct ares_options options = {
 		.flags = ARES_FLAG_NOCHECKRESP | (edns ? ARES_FLAG_EDNS : 0) |
-			 (ask->tcp ? ARES_FLAG_USEVC : 0),
-		.timeout = edns ? ask->timeout_ms : 2 * ask->timeout_ms,
+			 (query->tcp ? ARES_FLAG_USEVC : 0),
+		.timeout = edns ? query->timeout_ms : 2 * query->timeout_ms,
 		.tries = 1,
 		.ndots = 1,
 		.ednspsz = EDNS_SIZE,
 		.lookups = lookups,
 	};
 	struct ares_addr_port_node node =
-		dns_server_node(&ask->servers.list[server_index(exchange)], ask->port);
+		dns_server_node(&query->servers.list[server_index(exchange)], query->port);
 	int status;
 
 	exchange->loop =
@@ -100,23 +100,24 @@ static int open_channel(struct dns_exchange *exchange, bool edns)
 
 static void try_server(struct dns_exchange *exchange)
 {
-	const struct dns_ask *ask = &exchange->ask;
-	bool edns = exchange->tries < ask->servers.len;
-	unsigned char *query = NULL;
+	const struct dns_query *query = &exchange->query;
+	bool edns = exchange->tries < query->servers.len;
+	unsigned char *message = NULL;
 	int len;
 	uint16_t id;
 	int status = open_channel(exchange, edns);
 
 	rnd_bytes(&id, sizeof(id));
 	if (status == ARES_SUCCESS)
-		status = ares_create_query(ask->name, ns_c_in, (int)ask->type, id,
-					   !ask->authoritative, &query, &len, edns ? EDNS_SIZE : 0);
+		status = ares_create_query(query->name, ns_c_in, (int)query->type, id,
+					   !query->authoritative, &message, &len,
+					   edns ? EDNS_SIZE : 0);
 	if (status != ARES_SUCCESS) {
 		end_try(exchange, CNAME_ERROR);
 		return;
 	}
-	ares_send(aresloop_channel(exchange->loop), query, len, on_answer, exchange);
-	ares_free_string(query);
+	ares_send(aresloop_channel(exchange->loop), message, len, on_answer, exchange);
+	ares_free_string(message);
 	aresloop_arm(exchange->loop);
 }
 
@@ -129,22 +130,22 @@ static void clear(struct dns_exchange *exchange)
 static void on_turn(evutil_socket_t fd, short what, void *ctx)
 {
 	struct dns_exchange *exchange = ctx;
-	const struct dns_ask *ask = &exchange->ask;
+	const struct dns_query *query = &exchange->query;
 	ns_msg msg;
 
 	(void)fd;
 	(void)what;
 	if (exchange->data)
 		exchange->reason = dns_message_read(&msg, exchange->data, exchange->len,
-						    ask->authoritative, ask->name);
+						    query->authoritative, query->name);
 	if (exchange->data && exchange->reason == CNAME_NO_REASON) {
 		aresloop_free(TAKE(exchange->loop));
-		*ask->first = server_index(exchange);
+		*query->first = server_index(exchange);
 		exchange->on_done(exchange->ctx, CNAME_NO_REASON, &msg);
 		return;
 	}
 	clear(exchange);
-	if (++exchange->tries < ROUNDS * ask->servers.len)
+	if (++exchange->tries < ROUNDS * query->servers.len)
 		try_server(exchange);
 	else
 		exchange->on_done(exchange->ctx, exchange->reason, NULL);
@@ -161,14 +162,14 @@ struct dns_exchange *dns_exchange_new(struct event_base *base, dns_exchange_fn *
 	return exchange;
 }
 
-void dns_exchange_start(struct dns_exchange *exchange, const struct dns_ask *ask)
+void dns_exchange_start(struct dns_exchange *exchange, const struct dns_query *query)
 {
 	/* Nobody is asked for an account, whatever the question is and wherever it comes from. */
-	bool is_over = ask->servers.len == 0 || dns_name_is_account(ask->name);
+	bool is_over = query->servers.len == 0 || dns_name_is_account(query->name);
 
 	clear(exchange);
-	exchange->ask = *ask;
-	exchange->tries = is_over ? ROUNDS * ask->servers.len : 0;
+	exchange->query = *query;
+	exchange->tries = is_over ? ROUNDS * query->servers.len : 0;
 	exchange->reason = CNAME_NO_REASON;
 	if (is_over)
 		end_try(exchange, CNAME_NO_SERVERS);

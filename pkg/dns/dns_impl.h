@@ -68,7 +68,7 @@ const struct dns_servers *dns_conf_servers(struct dns_conf *conf);
 
 /* ---- one question, put to servers in turn until an answer can be used (dns_exchange.c) ---- */
 
-struct dns_ask {
+struct dns_query {
 	struct dns_servers servers;
 	size_t *first; /* the server to begin with; set to the one that answers */
 	char name[DNSNAME_LEN];
@@ -86,7 +86,7 @@ struct dns_exchange;
 typedef void dns_exchange_fn(void *ctx, enum cname_reason reason, const ns_msg *msg);
 
 struct dns_exchange *dns_exchange_new(struct event_base *base, dns_exchange_fn *on_done, void *ctx);
-void dns_exchange_start(struct dns_exchange *exchange, const struct dns_ask *ask); /* copied */
+void dns_exchange_start(struct dns_exchange *exchange, const struct dns_query *query); /* copied */
 void dns_exchange_free(struct dns_exchange *exchange); /* on_done is not called any more */
 /* Why the servers asked so far were of no use; CNAME_TIMEOUT if none has failed. */
 enum cname_reason dns_exchange_reason(const struct dns_exchange *exchange);
@@ -160,8 +160,8 @@ struct dns_run {
 
 /* One of these is the last thing that a step does; a begin asks, since an end has to come from the
  * loop. */
-void dns_run_ask(struct dns_run *run, struct dns_ask *ask, const char *name,
-		 dns_next_fn *on_answer); /* ask: type, servers, first, authoritative */
+void dns_run_query(struct dns_run *run, struct dns_query *query, const char *name,
+		   dns_next_fn *on_answer); /* query: type, servers, first, authoritative */
 void dns_run_ask_resolvers(struct dns_run *run, const char *name, ns_type type,
 			   dns_next_fn *on_answer);
 void dns_run_end(struct dns_run *run, enum cname_verdict verdict, enum cname_reason reason);

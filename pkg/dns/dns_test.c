@@ -9,7 +9,7 @@
 static const struct line found[] = {{OWNER, .answer = {{OWNER, ns_t_cname, 300, ACCOUNT}}}, {0}};
 static const struct line absent[] = {{OWNER, .rcode = ns_r_nxdomain}, {0}};
 static const struct line silent[] = {{OWNER, .silent = true}, {0}};
-static const struct dns_question question = {.owner = OWNER, .expected = ACCOUNT};
+static const struct dns_check_options question = {.owner = OWNER, .expected = ACCOUNT};
 
 static void use_all(struct world *w)
 {
@@ -117,7 +117,8 @@ static void test_onion(void **state)
 {
 	struct world *w = *state;
 
-	ask(w, &(struct dns_question){.owner = "_acme-challenge.a.onion", .expected = ACCOUNT});
+	ask(w,
+	    &(struct dns_check_options){.owner = "_acme-challenge.a.onion", .expected = ACCOUNT});
 	assert_answer(w, CNAME_UNKNOWN, CNAME_ERROR);
 	assert_asked(w, "");
 }
@@ -192,7 +193,7 @@ static void test_second_answer_by_tcp(void **state)
 	struct world *w = *state;
 
 	w->peers[0].table = udp_lies;
-	ask(w, &(struct dns_question){.owner = OWNER, .expected = ACCOUNT, .tcp = true});
+	ask(w, &(struct dns_check_options){.owner = OWNER, .expected = ACCOUNT, .tcp = true});
 	assert_answer(w, CNAME_FOUND, CNAME_NO_REASON);
 	assert_asked(w, "1 tcp CNAME " OWNER "\n");
 }
@@ -285,9 +286,9 @@ static void test_handlers_may_cancel(void **state)
 
 	w->options.slots = 2;
 	w->peers[0].table = slow;
-	others[0] = dns_check(client(w),
-			      &(struct dns_question){.owner = "slow.test", .expected = ACCOUNT},
-			      never, NULL);
+	others[0] = dns_check(
+		client(w), &(struct dns_check_options){.owner = "slow.test", .expected = ACCOUNT},
+		never, NULL);
 	(void)dns_check(w->dns, &question, cancel_others, w);
 	others[1] = dns_check(w->dns, &question, never, NULL);
 	(void)dns_check(w->dns, &question, note, w);

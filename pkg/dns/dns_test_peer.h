@@ -413,7 +413,7 @@ static inline struct dns *client(struct world *w)
 	return w->dns;
 }
 
-static inline void ask(struct world *w, const struct dns_question *question)
+static inline void ask(struct world *w, const struct dns_check_options *question)
 {
 	w->done = 0;
 	buf_clear(&w->log);
@@ -425,7 +425,7 @@ static inline void ask(struct world *w, const struct dns_question *question)
 static inline void ask_owner(struct world *w, const struct line *table)
 {
 	w->peers[0].table = table;
-	ask(w, &(struct dns_question){.owner = OWNER, .expected = ACCOUNT});
+	ask(w, &(struct dns_check_options){.owner = OWNER, .expected = ACCOUNT});
 }
 
 static inline void ask_zone(struct world *w, const struct line *table)
