@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "breaker/breaker.h"
 
+#include "base/backoff.h"
+
 static int64_t next_pause_ms(struct breaker *breaker, uint64_t random)
 {
-	int64_t ms = breaker->pause_ms ? breaker->pause_ms : BREAKER_PAUSE_MS;
-	unsigned int i;
+	int64_t base_ms = breaker->pause_ms ? breaker->pause_ms : BREAKER_PAUSE_MS;
+	int64_t ms = backoff_ms(base_ms, breaker->pauses++, BREAKER_PAUSE_MOST_MS);
 
-	for (i = 0; i < breaker->pauses && ms < BREAKER_PAUSE_MOST_MS; i++)
-		ms *= 2;
-	if (ms > BREAKER_PAUSE_MOST_MS)
-		ms = BREAKER_PAUSE_MOST_MS;
-	breaker->pauses++;
 	return ms + (int64_t)(random % (uint64_t)(ms / 2 + 1));
 }
 

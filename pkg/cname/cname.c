@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cname/cname.h"
 
+#include "base/backoff.h"
+
 const char *cname_reason_text(enum cname_reason reason)
 {
 	static const char *const texts[] = {
@@ -49,15 +51,6 @@ void cname_schedule_hurry(struct cname_schedule *schedule, int64_t now_ms)
 	schedule->next_ms = now_ms;
 }
 
-static int64_t fast_ms(unsigned int tries, int64_t most_ms)
-{
-	int64_t ms = CNAME_FAST_MS;
-
-	for (unsigned int i = 1; i < tries && ms < most_ms; i++)
-		ms *= 2;
-	return ms < most_ms ? ms : most_ms;
-}
-
 /* A cache would only repeat itself. */
 static int64_t cached_ms(uint32_t ttl_s)
 {
@@ -74,8 +67,8 @@ static int64_t pause_ms(struct cname_schedule *schedule, enum cname_verdict verd
 		schedule->tries = 0;
 		return CNAME_SLOW_MS * 3 / 4 + up_to(random, CNAME_SLOW_MS / 2);
 	}
-	schedule->tries++;
-	ms = fast_ms(schedule->tries, schedule->urgent ? CNAME_URGENT_MS : CNAME_FAST_MOST_MS);
+	ms = backoff_ms(CNAME_FAST_MS, schedule->tries++,
+			schedule->urgent ? CNAME_URGENT_MS : CNAME_FAST_MOST_MS);
 	if (!hasty && ms < cached_ms(ttl_s))
 		ms = cached_ms(ttl_s);
 	return ms + up_to(random, ms / 4);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/backoff.h"
 #include "plan/plan_impl.h"
 
 #define SECOND_MS INT64_C(1000)
@@ -15,12 +16,8 @@
 
 int64_t plan_backoff_ms(const struct plan_view *view, uint32_t times, int64_t base, int64_t cap)
 {
-	int64_t ms = base;
+	int64_t ms = backoff_ms(base, times, cap);
 
-	while (times-- > 0 && ms < cap)
-		ms *= 2;
-	if (ms > cap)
-		ms = cap;
 	return ms + (int64_t)(view->random[0] % (uint64_t)(ms / 2));
 }
 

@@ -7,6 +7,7 @@
 
 #include <utlist.h>
 
+#include "base/backoff.h"
 #include "base/mono.h"
 #include "base/rnd.h"
 #include "workq/workq_impl.h"
@@ -105,7 +106,7 @@ static void enqueue(struct workq *queue, struct workq_key *key, enum workq_prior
 {
 	key->state = WORKQ_QUEUED;
 	key->priority = priority;
-	key->since_us = workq_now_us();
+	key->since_us = mono_us();
 	DL_APPEND(queue->ready[priority], key);
 	queue->ready_len++;
 	workq_stats_depth(&queue->stats, priority, 1);
@@ -173,7 +174,7 @@ static void run_next(struct workq *queue)
 	dequeue(queue, key);
 	workq_stats_observe(&queue->stats, queue->stats.queue_seconds, key->since_us);
 	key->state = WORKQ_RUNNING;
-	key->since_us = workq_now_us();
+	key->since_us = mono_us();
 	DL_APPEND(queue->running, key);
 	queue->running_len++;
 	queue->in_handler = key;
@@ -185,7 +186,7 @@ static void run_next(struct workq *queue)
 static void on_turn(evutil_socket_t fd, short what, void *ctx)
 {
 	struct workq *queue = ctx;
-	int64_t end_us = workq_now_us() + queue->options.ms_per_turn * 1000;
+	int64_t end_us = mono_us() + queue->options.ms_per_turn * 1000;
 
 	(void)fd;
 	(void)what;
@@ -193,7 +194,7 @@ static void on_turn(evutil_socket_t fd, short what, void *ctx)
 	queue->in_turn = true;
 	fire_timers(queue);
 	for (int i = 0; i < queue->options.keys_per_turn; i++) {
-		if (!may_run(queue) || (i > 0 && workq_now_us() >= end_us))
+		if (!may_run(queue) || (i > 0 && mono_us() >= end_us))
 			break;
 		run_next(queue);
 	}
@@ -275,21 +276,12 @@ void workq_add_after(struct workq *queue, const char *key, int64_t delay_ms)
 	plan_turn(queue);
 }
 
-static int64_t backoff_ms(const struct workq_options *options, int failures)
-{
-	int64_t delay_ms = options->backoff_base_ms;
-
-	while (failures-- > 0 && delay_ms < options->backoff_max_ms)
-		delay_ms *= 2;
-	return delay_ms < options->backoff_max_ms ? delay_ms : options->backoff_max_ms;
-}
-
 void workq_add_backoff(struct workq *queue, const char *key)
 {
 	struct workq_key *failed = get_key(queue, key);
-	int64_t delay_ms = backoff_ms(&queue->options, failed->failures);
+	int64_t delay_ms = backoff_ms(queue->options.backoff_base_ms, failed->failures++,
+				      queue->options.backoff_max_ms);
 
-	failed->failures++;
 	metrics_add(queue->stats.retries, queue->stats.labels, 1);
 	workq_add_after(queue, key, rnd_jitter_ms(delay_ms, JITTER_PERCENT));
 }
@@ -304,7 +296,7 @@ void workq_forget(struct workq *queue, const char *key)
 	free_if_unused(queue, known);
 }
 
-int workq_failures(const struct workq *queue, const char *key)
+unsigned int workq_failures(const struct workq *queue, const char *key)
 {
 	const struct workq_key *known = find_key(queue, key);
 

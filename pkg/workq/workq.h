@@ -52,7 +52,7 @@ void workq_add_after(struct workq *queue, const char *key, int64_t delay_ms);
  * failure. */
 void workq_add_backoff(struct workq *queue, const char *key);
 void workq_forget(struct workq *queue, const char *key); /* failures of the key = 0 */
-int workq_failures(const struct workq *queue, const char *key);
+unsigned int workq_failures(const struct workq *queue, const char *key);
 
 void workq_done(struct workq *queue, const char *key);
 

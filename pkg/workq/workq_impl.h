@@ -17,7 +17,7 @@ struct workq_key {
 	int64_t since_us;	       /* when it was queued, or began to run */
 	int64_t due_ms;
 	size_t timer; /* its place in the heap, from 1; 0: no time is set */
-	int failures;
+	unsigned int failures;
 	enum workq_state state;
 	enum workq_priority priority; /* queued, or to be queued when dirty */
 	bool dirty;		      /* added again while running */
@@ -54,7 +54,5 @@ void workq_stats_depth(const struct workq_stats *stats, enum workq_priority prio
 void workq_stats_observe(const struct workq_stats *stats, struct metrics_family *family,
 			 int64_t since_us);
 void workq_stats_unfinished(const struct workq_stats *stats, const struct workq_key *running);
-
-int64_t workq_now_us(void); /* mono_ms()'s clock, finer: most work is done in less */
 
 #endif

@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mono.h"
 #include "workq/workq_impl.h"
-
-#include <time.h>
 
 /* Names, labels, buckets and priorities are controller-runtime's, so that its dashboards work. */
 
 static const double buckets[] = {1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100, 1000};
-
-int64_t workq_now_us(void)
-{
-	struct timespec ts = {0};
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
 
 static struct metrics_family *declare(struct metrics *metrics, enum metrics_type type,
 				      const char *name, const char *help)
@@ -77,12 +68,12 @@ void workq_stats_depth(const struct workq_stats *stats, enum workq_priority prio
 void workq_stats_observe(const struct workq_stats *stats, struct metrics_family *family,
 			 int64_t since_us)
 {
-	metrics_observe(family, stats->labels, (double)(workq_now_us() - since_us) / 1e6);
+	metrics_observe(family, stats->labels, (double)(mono_us() - since_us) / 1e6);
 }
 
 void workq_stats_unfinished(const struct workq_stats *stats, const struct workq_key *running)
 {
-	int64_t now_us = workq_now_us();
+	int64_t now_us = mono_us();
 	int64_t longest = running ? now_us - running->since_us : 0; /* the list's order is age */
 	int64_t sum = 0;
 
