@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The DNSEndpoint that hands an object's CNAMEs to external-dns. plan() says when it is read, and
- * made, changed or deleted; beside that it is looked at every --secret-resync, and, while something
- * is in its way, after pauses that grow to a minute. Such a look wakes the object only if it brings
- * something new. There is no watch: the operator runs where nobody knows what a DNSEndpoint is.
+ * The DNSEndpoint that hands an object's CNAMEs to external-dns. plan() says
+ * when it is read, and made, changed or deleted; beside that it is looked at
+ * every --secret-resync, and, while something is in its way, after pauses that
+ * grow to a minute. Such a look wakes the object only if it brings something
+ * new. There is no watch: the operator runs where nobody knows what a
+ * DNSEndpoint is.
  */
 
 #include <stdio.h>
@@ -34,7 +36,7 @@ static const struct kube_resource dns_endpoints = {API_ENDPOINT_GROUP, API_ENDPO
 struct endpoint {
 	struct kube_call *look; /* beside the passes; NULL: none is under way */
 	int64_t next_ms;	/* when the next one is due; INT64_MAX: not yet */
-	uint64_t wanted;	/* plan_endpoint_look() of the write under way */
+	uint64_t wanted;	/* plan_endpoint_digest() of the write under way */
 	bool no_kind;		/* what the last look brought */
 	/* Of what was read or written last. */
 	char uid[UID_LEN];
@@ -97,7 +99,8 @@ static void note_kind(struct controller *controller)
 
 /* ---- what an answer means ---- */
 
-/* The object does not exist; where the kind does not, the API server says so in another way. */
+/* The object does not exist; where the kind does not, the API server says so in
+ * another way. */
 static bool is_absent(const json_t *status, const struct err *err)
 {
 	return act_is_not_found(status, err) && *jv_str(status, "details.name");
@@ -148,7 +151,8 @@ static enum plan_endpoint_state judge(struct record *record, const struct plan_v
 	if (err)
 		return judge_refusal(view, object, err);
 	if (!*endpoint->uid || !*endpoint->rv)
-		return PLAN_ENDPOINT_UNANSWERED; /* by whatever stands before the API server */
+		return PLAN_ENDPOINT_UNANSWERED; /* by whatever stands before the API server
+						  */
 	if (!api_endpoint_is_ours(object, record->name))
 		return PLAN_ENDPOINT_FOREIGN;
 	if (!plan_wants_endpoint(view))
@@ -177,7 +181,7 @@ static enum plan_endpoint_state judge_failed_write(const struct err *err)
 
 static bool is_same(const struct plan_endpoint *a, const struct plan_endpoint *b)
 {
-	return a->look == b->look && a->state == b->state && a->trouble == b->trouble &&
+	return a->digest == b->digest && a->state == b->state && a->trouble == b->trouble &&
 	       plan_is_endpoint_lasting(a) == plan_is_endpoint_lasting(b);
 }
 
@@ -194,8 +198,8 @@ static void log_failure(const struct record *record, bool again, const struct er
 			 err->msg, NULL);
 }
 
-/* What is wanted may be something else by now: then it is read again. Returns whether anything is
- * new. */
+/* What is wanted may be something else by now: then it is read again. Returns
+ * whether anything is new. */
 static bool take(struct record *record, const struct plan_view *view, uint64_t wanted,
 		 enum plan_endpoint_state state, const struct err *err)
 {
@@ -255,7 +259,7 @@ static bool take_reading(struct record *record, const json_t *object, const stru
 	record_view(record, &view);
 	if (!record->endpoint)
 		return false;
-	return take(record, &view, plan_endpoint_look(&view), judge(record, &view, object, err),
+	return take(record, &view, plan_endpoint_digest(&view), judge(record, &view, object, err),
 		    err);
 }
 
@@ -359,7 +363,8 @@ static void start_write(struct record *record, struct kube_request *req)
 	record->call = kube_start(record->controller->options.kube, req);
 }
 
-/* That very one: to apply a resourceVersion alone would make it anew if it has been deleted. */
+/* That very one: to apply a resourceVersion alone would make it anew if it has
+ * been deleted. */
 static void set_preconditions(const struct endpoint *endpoint, json_t *body)
 {
 	json_t *metadata = jv_object(body, "metadata");
@@ -380,7 +385,7 @@ static void write_endpoint(struct record *record, const struct plan_view *view)
 		.on_done = on_written,
 	};
 
-	endpoint->wanted = plan_endpoint_look(view);
+	endpoint->wanted = plan_endpoint_digest(view);
 	if (!*endpoint->rv) {
 		req.verb = "create";
 		req.name = NULL;
@@ -411,7 +416,8 @@ static void on_deleted(void *ctx, json_t *object, const struct err *err)
 static void delete_endpoint(struct record *record, const struct plan_view *view)
 {
 	struct endpoint *endpoint = record->endpoint;
-	CLEANUP(jv_freep) json_t *body = api_endpoint_delete(endpoint->uid, endpoint->rv);
+	CLEANUP(jv_freep)
+	json_t *body = api_endpoint_delete(endpoint->uid, endpoint->rv);
 	struct kube_request req = {
 		.verb = "delete",
 		.name = record->name,
@@ -419,7 +425,7 @@ static void delete_endpoint(struct record *record, const struct plan_view *view)
 		.on_done = on_deleted,
 	};
 
-	endpoint->wanted = plan_endpoint_look(view);
+	endpoint->wanted = plan_endpoint_digest(view);
 	start_write(record, &req);
 }
 

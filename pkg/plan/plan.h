@@ -78,10 +78,13 @@ struct plan_foreign {
 /* Whether the owners that our document names for domains and tags of our spec still are. Bit i is
  * domain i of the spec of that generation, bit API_MAX_DOMAINS + i is secretTemplate's. What may be
  * taken is known of one owner at a time, by its uid. */
+#define PLAN_OWNER_WORDS ((API_MAX_DOMAINS + 2 * API_MAX_TAGS + 63) / 64) /* of 64 bits */
+
 struct plan_owner {
-	char uid[64];	  /* who was asked last; "" = nobody yet */
-	uint64_t free[3]; /* it does not exist or list the domain any more, as of asked_ms */
-	uint64_t held[3]; /* whoever is named lists it, as of since_ms */
+	char uid[64];			 /* who was asked last; "" = nobody yet */
+	uint64_t free[PLAN_OWNER_WORDS]; /* it does not exist or list the domain any more, as of
+					    asked_ms */
+	uint64_t held[PLAN_OWNER_WORDS]; /* whoever is named lists it, as of since_ms */
 	int64_t generation;
 	int64_t asked_ms;
 	int64_t since_ms;
@@ -146,7 +149,7 @@ enum plan_endpoint_state {
 
 /* Blank where no DNSEndpoint is wanted, and none is to go. */
 struct plan_endpoint {
-	uint64_t look;	 /* plan_endpoint_look() of what state is about; 0: nothing */
+	uint64_t digest; /* plan_endpoint_digest() of what state is about; 0: nothing */
 	uint8_t state;	 /* enum plan_endpoint_state, up to FOREIGN */
 	uint8_t trouble; /* the same: UNREAD, or from FOREIGN on; lasts until it is CURRENT */
 	uint8_t times;	 /* that something went wrong, in a row */
@@ -380,8 +383,8 @@ int64_t plan_fold_round(struct plan_memory *memory, const struct plan_view *view
 
 /* What a look at the DNSEndpoint, or a write of it, has brought, for what was wanted of it by that
  * look. Returns the pause before it is to be looked at again; 0: nothing is wrong. */
-int64_t plan_fold_endpoint(struct plan_memory *memory, const struct plan_view *view, uint64_t look,
-			   enum plan_endpoint_state state);
+int64_t plan_fold_endpoint(struct plan_memory *memory, const struct plan_view *view,
+			   uint64_t digest, enum plan_endpoint_state state);
 /* It was told that the DNSEndpoint had to be left. */
 void plan_fold_endpoint_left(struct plan_memory *memory);
 /* None is wanted, and none is to go. */
@@ -395,7 +398,7 @@ bool plan_wants_endpoint(const struct plan_view *view);
 /* What is to stand in it; lent by view. The view has an object. */
 size_t plan_endpoint_list(const struct plan_view *view, struct api_cname ret_list[API_MAX_DOMAINS]);
 /* Tells what is wanted of it from all else; never 0. */
-uint64_t plan_endpoint_look(const struct plan_view *view);
+uint64_t plan_endpoint_digest(const struct plan_view *view);
 /* So bad that status says it. */
 bool plan_is_endpoint_trouble(const struct plan_endpoint *endpoint);
 /* What went wrong has done so more than once or twice. */

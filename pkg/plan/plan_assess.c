@@ -52,7 +52,7 @@ bool plan_wants_edit(const struct plan_assessment *assessment)
 	       count[NEED_CLAIM] || count[NEED_OWNER];
 }
 
-static bool has_bit(const uint64_t bits[3], size_t i)
+static bool has_bit(const uint64_t bits[PLAN_OWNER_WORDS], size_t i)
 {
 	return bits[i / 64] >> (i % 64) & 1;
 }

@@ -21,7 +21,7 @@
 #define ONCE_OR_TWICE 2
 
 /* Of no DNSEndpoint: what is looked for is whether ours is still there. */
-#define LOOK_NONE 1
+#define DIGEST_NONE 1
 
 /* ---- what is wanted ---- */
 
@@ -94,7 +94,7 @@ size_t plan_endpoint_list(const struct plan_view *view, struct api_cname ret_lis
 	return len;
 }
 
-static uint64_t look_of_tags(const struct api_template *tags, uint64_t hash)
+static uint64_t digest_tags(const struct api_template *tags, uint64_t hash)
 {
 	size_t i;
 
@@ -105,7 +105,7 @@ static uint64_t look_of_tags(const struct api_template *tags, uint64_t hash)
 	return hash;
 }
 
-uint64_t plan_endpoint_look(const struct plan_view *view)
+uint64_t plan_endpoint_digest(const struct plan_view *view)
 {
 	struct api_cname list[API_MAX_DOMAINS];
 	uint64_t hash = FNV_BEGIN;
@@ -113,12 +113,12 @@ uint64_t plan_endpoint_look(const struct plan_view *view)
 	size_t i;
 
 	if (!plan_wants_endpoint(view))
-		return LOOK_NONE;
+		return DIGEST_NONE;
 	len = plan_endpoint_list(view, list);
 	for (i = 0; i < len; i++)
 		hash = fnv_text(fnv_text(hash, list[i].domain), list[i].target);
 	hash = (hash ^ (uint64_t)view->object->spec.endpoint->ttl_s) * FNV_PRIME;
-	return look_of_tags(view->object->spec.endpoint->tags, hash) | 2; /* neither 0 nor NONE */
+	return digest_tags(view->object->spec.endpoint->tags, hash) | 2; /* neither 0 nor NONE */
 }
 
 /* ---- what to do ---- */
@@ -155,7 +155,7 @@ void plan_endpoint_leave(const struct plan_view *view, const struct plan_memory 
 	const struct plan_endpoint *known = &memory->endpoint;
 	bool retains = view->object->spec.deletion == API_RETAIN;
 
-	if (!retains && known->look != LOOK_NONE)
+	if (!retains && known->digest != DIGEST_NONE)
 		action->what = PLAN_READ_ENDPOINT;
 	else if (!retains && known->state == PLAN_ENDPOINT_OTHER)
 		action->what = PLAN_DELETE_ENDPOINT;
@@ -178,7 +178,7 @@ static void provide(const struct plan_view *view, const struct plan_endpoint *kn
 {
 	bool deletes = view->object->spec.deletion == API_DELETE;
 
-	if (known->look != plan_endpoint_look(view))
+	if (known->digest != plan_endpoint_digest(view))
 		action->what = PLAN_READ_ENDPOINT;
 	else if (known->state == PLAN_ENDPOINT_UNREAD || known->state == PLAN_ENDPOINT_FOREIGN)
 		return;
@@ -205,10 +205,10 @@ void plan_endpoint(const struct plan_view *view, const struct plan_memory *memor
 /* ---- what came of it ---- */
 
 /* One that is not ours is in nobody's way unless one is wanted. */
-static bool is_trouble(uint64_t look, enum plan_endpoint_state state)
+static bool is_trouble(uint64_t digest, enum plan_endpoint_state state)
 {
 	return state > PLAN_ENDPOINT_FOREIGN ||
-	       (state == PLAN_ENDPOINT_FOREIGN && look != LOOK_NONE);
+	       (state == PLAN_ENDPOINT_FOREIGN && digest != DIGEST_NONE);
 }
 
 /* That no answer came does not make the trouble that there was another. */
@@ -219,16 +219,16 @@ static void note_trouble(struct plan_endpoint *known, enum plan_endpoint_state s
 	known->trouble = (uint8_t)state;
 }
 
-int64_t plan_fold_endpoint(struct plan_memory *memory, const struct plan_view *view, uint64_t look,
-			   enum plan_endpoint_state state)
+int64_t plan_fold_endpoint(struct plan_memory *memory, const struct plan_view *view,
+			   uint64_t digest, enum plan_endpoint_state state)
 {
 	struct plan_endpoint *known = &memory->endpoint;
 
-	if (known->look != look || state == PLAN_ENDPOINT_CURRENT)
+	if (known->digest != digest || state == PLAN_ENDPOINT_CURRENT)
 		memset(known, 0, sizeof(*known));
-	known->look = look;
+	known->digest = digest;
 	known->state = state <= PLAN_ENDPOINT_FOREIGN ? (uint8_t)state : PLAN_ENDPOINT_UNREAD;
-	if (!is_trouble(look, state))
+	if (!is_trouble(digest, state))
 		return 0;
 	note_trouble(known, state);
 	if (known->times < UINT8_MAX)

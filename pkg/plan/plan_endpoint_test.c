@@ -66,7 +66,7 @@ static void expect_finalizer(struct scene *s, bool add)
 
 static int64_t fold(struct scene *s, enum plan_endpoint_state state)
 {
-	return plan_fold_endpoint(&s->memory, &s->view, plan_endpoint_look(&s->view), state);
+	return plan_fold_endpoint(&s->memory, &s->view, plan_endpoint_digest(&s->view), state);
 }
 
 /* With a DNSEndpoint that is as it should be. */
@@ -133,18 +133,18 @@ static void test_rotation(void **state)
 	scene_done(&s);
 }
 
-static uint64_t look_of(const char *spec)
+static uint64_t digest_of(const char *spec)
 {
 	struct scene s;
-	uint64_t look;
+	uint64_t digest;
 
 	begin(&s, spec);
-	look = plan_endpoint_look(&s.view);
+	digest = plan_endpoint_digest(&s.view);
 	scene_done(&s);
-	return look;
+	return digest;
 }
 
-static void test_look(void **state)
+static void test_digest(void **state)
 {
 	static const char *const specs[] = {
 		"",
@@ -161,25 +161,25 @@ static void test_look(void **state)
 
 	(void)state;
 	for (i = 0; i < ARRAY_LEN(specs); i++) {
-		assert_true(look_of(specs[i]));
+		assert_true(digest_of(specs[i]));
 		for (k = 0; k < ARRAY_LEN(specs); k++)
-			if ((look_of(specs[i]) == look_of(specs[k])) != (i == k))
+			if ((digest_of(specs[i]) == digest_of(specs[k])) != (i == k))
 				fail_msg("%s and %s", specs[i], specs[k]);
 	}
 }
 
-static void test_look_of_records(void **state)
+static void test_digest_of_records(void **state)
 {
 	struct scene s;
-	uint64_t look;
+	uint64_t digest;
 
 	(void)state;
 	begin(&s, HANDED);
-	look = plan_endpoint_look(&s.view);
+	digest = plan_endpoint_digest(&s.view);
 	expect(&s, PLAN_READ_ENDPOINT);
-	assert_true(plan_endpoint_look(&s.view) != look);
+	assert_true(plan_endpoint_digest(&s.view) != digest);
 	allow(&s, a_test, 1);
-	assert_true(plan_endpoint_look(&s.view) == look);
+	assert_true(plan_endpoint_digest(&s.view) == digest);
 	scene_done(&s);
 }
 
@@ -642,8 +642,8 @@ int main(void)
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_no_host_name),
 		cmocka_unit_test(test_rotation),
-		cmocka_unit_test(test_look),
-		cmocka_unit_test(test_look_of_records),
+		cmocka_unit_test(test_digest),
+		cmocka_unit_test(test_digest_of_records),
 		cmocka_unit_test(test_minds),
 		cmocka_unit_test(test_it_is_made_and_kept),
 		cmocka_unit_test(test_not_without_the_flag),

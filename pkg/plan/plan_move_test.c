@@ -93,7 +93,7 @@ static void test_external_dns_cannot_be_asked(void **state)
 	s.view.endpoint_domains = &all;
 	s.view.endpoint_domains_len = 1;
 	expect(&s, PLAN_READ_ENDPOINT);
-	(void)plan_fold_endpoint(&s.memory, &s.view, plan_endpoint_look(&s.view),
+	(void)plan_fold_endpoint(&s.memory, &s.view, plan_endpoint_digest(&s.view),
 				 PLAN_ENDPOINT_NO_KIND);
 	publish(&s, "Ready", "Progressing", "");
 	assert_int_equal(cname_reason(&s), API_REASON_DNS_ENDPOINT_UNAVAILABLE);

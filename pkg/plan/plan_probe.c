@@ -79,7 +79,7 @@ static uint64_t digest_of(const char *text)
 }
 
 /* Never 0. */
-static uint64_t look_of(const struct plan_view *view, size_t i)
+static uint64_t account_digest(const struct plan_view *view, size_t i)
 {
 	struct ledger_credentials credentials;
 
@@ -104,47 +104,49 @@ static bool is_of_host(const struct plan_view *view, size_t i)
 	return host && url_equal(host, view->object->spec.host);
 }
 
-/* What each account looks like that is to be asked; 0: none is, or an earlier domain has it. */
+/* Of each account that is to be asked; 0: none is, or an earlier domain has it. */
 static void list_accounts(const struct plan_view *view, const struct plan_assessment *a,
-			  uint64_t looks[API_MAX_DOMAINS])
+			  uint64_t digests[API_MAX_DOMAINS])
 {
 	size_t i;
 	size_t k;
 
 	for (i = 0; i < view->object->spec.domains_len; i++) {
-		looks[i] = a->domains[i].served && is_of_host(view, i) ? look_of(view, i) : 0;
+		digests[i] =
+			a->domains[i].served && is_of_host(view, i) ? account_digest(view, i) : 0;
 		for (k = 0; k < i; k++)
-			if (looks[k] == looks[i])
-				looks[i] = 0;
+			if (digests[k] == digests[i])
+				digests[i] = 0;
 	}
 }
 
 /* All that the spec names. */
-static uint64_t look_of_all(const struct plan_view *view)
+static uint64_t accounts_digest(const struct plan_view *view)
 {
 	uint64_t hash = 0;
 	size_t i;
 
 	for (i = 0; i < view->object->spec.domains_len; i++)
-		hash = (hash ^ look_of(view, i)) * FNV_PRIME;
+		hash = (hash ^ account_digest(view, i)) * FNV_PRIME;
 	return hash;
 }
 
 static bool is_current(const struct plan_view *view, const struct plan_round *round)
 {
 	return round->generation == view->object->generation &&
-	       round->act == digest_of(view->object->probe) && round->accounts == look_of_all(view);
+	       round->act == digest_of(view->object->probe) &&
+	       round->accounts == accounts_digest(view);
 }
 
 /* The next domain whose account is to be asked in the round; false: there is none. */
 static bool find_next(const struct plan_view *view, const struct plan_memory *memory,
 		      const struct plan_assessment *a, size_t *ret_domain)
 {
-	uint64_t looks[API_MAX_DOMAINS];
+	uint64_t digests[API_MAX_DOMAINS];
 	size_t i = is_current(view, &memory->round) ? memory->round.next : 0;
 
-	list_accounts(view, a, looks);
-	while (i < view->object->spec.domains_len && !looks[i])
+	list_accounts(view, a, digests);
+	while (i < view->object->spec.domains_len && !digests[i])
 		i++;
 	*ret_domain = i;
 	return i < view->object->spec.domains_len;
@@ -237,7 +239,7 @@ static void begin(struct plan_round *round, const struct plan_view *view)
 	memset(round, 0, sizeof(*round));
 	round->generation = view->object->generation;
 	round->act = digest_of(view->object->probe);
-	round->accounts = look_of_all(view);
+	round->accounts = accounts_digest(view);
 }
 
 void plan_fold_probing(struct plan_memory *memory, const struct plan_view *view, size_t domain)
