@@ -27,17 +27,9 @@ bool acmedns_is_uuid(const char *text)
 
 /* ---- the account in a 201 ---- */
 
-/* NULL for anything but a string, and for one with a NUL inside. */
-static const char *whole_text(const json_t *value)
-{
-	const char *text = json_string_value(value);
-
-	return text && strlen(text) == json_string_length(value) ? text : NULL;
-}
-
 static int copy_string(const json_t *doc, const char *key, char *to, size_t size)
 {
-	const char *text = whole_text(json_object_get(doc, key));
+	const char *text = jv_whole_str(json_object_get(doc, key));
 
 	if (!text || strlen(text) >= size)
 		return -1;
@@ -74,7 +66,7 @@ static int copy_allowfrom(const json_t *doc, struct acmedns_account *account)
 	if (list && !json_is_array(list) && !json_is_null(list))
 		return -1;
 	json_array_foreach(list, i, item) {
-		const char *cidr = whole_text(item);
+		const char *cidr = jv_whole_str(item);
 		size_t room = sizeof(account->allowfrom) - used;
 		int len;
 

@@ -52,7 +52,7 @@ static void refuse(const struct decoding *d, const char *what, const char *why)
 /* A name or key under a field of the spec; one that is not valid is refused, and copied as "". */
 static char *take_name(const struct decoding *d, const json_t *ref, const char *field)
 {
-	const char *name = whole_text(jv_get(ref, "name"));
+	const char *name = api_text(jv_get(ref, "name"));
 
 	if (api_is_object_name(name))
 		return mem_strdup(name);
@@ -62,7 +62,7 @@ static char *take_name(const struct decoding *d, const json_t *ref, const char *
 
 static char *take_key(const struct decoding *d, const json_t *ref, const char *field)
 {
-	const char *key = whole_text(jv_get(ref, "key"));
+	const char *key = api_text(jv_get(ref, "key"));
 
 	if (api_is_data_key(key, MAX_KEY))
 		return mem_strdup(key);
@@ -122,7 +122,7 @@ static const char *name_fault(const struct api_auth *auth, const char *name)
 static void decode_header(const struct decoding *d, const json_t *item, size_t i)
 {
 	CLEANUP(mem_freep) char *field = mem_printf("spec.registrationAuth.headers[%zu]", i);
-	const char *name = whole_text(jv_get(item, "name"));
+	const char *name = api_text(jv_get(item, "name"));
 	const json_t *ref = jv_object(item, "secretKeyRef");
 	struct api_auth *auth = d->auth;
 	const char *fault = name_fault(auth, name);
@@ -189,7 +189,7 @@ static void decode_ca_ref(const struct decoding *d, const json_t *ref)
 	static const char field[] = "spec.caBundleRef";
 	const json_t *kind = jv_get(ref, "kind");
 
-	if (kind && strcmp(whole_text(kind), "ConfigMap") != 0)
+	if (kind && strcmp(api_text(kind), "ConfigMap") != 0)
 		refuse(d, field, "its kind can only be ConfigMap");
 	d->auth->ca_config_map = take_name(d, ref, field);
 	d->auth->ca_key = take_key(d, ref, field);

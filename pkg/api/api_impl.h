@@ -2,9 +2,8 @@
 #ifndef API_IMPL_H
 #define API_IMPL_H
 
-#include <string.h>
-
 #include "api/api.h"
+#include "jv/jv.h"
 
 /* Fills a zeroed spec from the object that has it. */
 void api_spec_decode(const json_t *object, struct api_spec *ret_spec);
@@ -12,12 +11,12 @@ void api_spec_decode(const json_t *object, struct api_spec *ret_spec);
 const char *api_annotation(const json_t *object, const char *name);
 void api_strings_free(char **strings, size_t len);
 void api_spec_done(struct api_spec *spec);
-/* "" for anything but a string, and for one with a NUL inside, which others would read on. */
-static inline const char *whole_text(const json_t *value)
+/* jv_whole_str(), but "" for NULL. */
+static inline const char *api_text(const json_t *value)
 {
-	const char *text = json_string_value(value);
+	const char *text = jv_whole_str(value);
 
-	return text && strlen(text) == json_string_length(value) ? text : "";
+	return text ? text : "";
 }
 
 /* UNKNOWN, FOUND, MISSING or MISMATCH, as status.records has it. */

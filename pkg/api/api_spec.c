@@ -58,7 +58,7 @@ static void unsupported(struct api_spec *spec, const char *what, const char *why
 
 const char *api_annotation(const json_t *object, const char *name)
 {
-	return whole_text(json_object_get(jv_object(object, "metadata.annotations"), name));
+	return api_text(json_object_get(jv_object(object, "metadata.annotations"), name));
 }
 
 static void decode_act(const json_t *object, const char *annotation, struct api_spec *spec)
@@ -72,7 +72,7 @@ static void decode_host(const json_t *object, struct api_spec *spec)
 	struct url url;
 	struct err err;
 
-	if (url_parse(whole_text(jv_get(object, "spec.host")), &url, &err)) {
+	if (url_parse(api_text(jv_get(object, "spec.host")), &url, &err)) {
 		unsupported(spec, "spec.host", err.msg);
 		spec->host = intern_get("");
 		return;
@@ -107,8 +107,8 @@ static void decode_secret_ref(const json_t *object, struct api_spec *spec)
 {
 	const json_t *key = jv_get(object, "spec.accountSecretRef.key");
 
-	spec->secret_name = mem_strdup(whole_text(jv_get(object, "spec.accountSecretRef.name")));
-	spec->secret_key = intern_get(key ? whole_text(key) : DEFAULT_KEY);
+	spec->secret_name = mem_strdup(api_text(jv_get(object, "spec.accountSecretRef.name")));
+	spec->secret_key = intern_get(key ? api_text(key) : DEFAULT_KEY);
 	if (!api_is_object_name(spec->secret_name))
 		unsupported(spec, "spec.accountSecretRef.name", "not the name of a Secret");
 	if (!is_account_key(spec->secret_key))
@@ -152,7 +152,7 @@ static void decode_domains(const json_t *object, struct api_spec *spec)
 	}
 	spec->domains = mem_zalloc_array(len, sizeof(*spec->domains));
 	for (i = 0; i < len; i++)
-		decode_domain(spec, i, whole_text(json_array_get(list, i)), names);
+		decode_domain(spec, i, api_text(json_array_get(list, i)), names);
 }
 
 static void decode_cidr(struct api_spec *spec, size_t i, const char *text)
@@ -181,13 +181,13 @@ static void decode_allow_from(const json_t *object, struct api_spec *spec)
 	}
 	spec->allow_from = mem_zalloc_array(len, sizeof(*spec->allow_from));
 	for (i = 0; i < len; i++)
-		decode_cidr(spec, i, whole_text(json_array_get(list, i)));
+		decode_cidr(spec, i, api_text(json_array_get(list, i)));
 }
 
 static void decode_policy(const json_t *object, struct api_spec *spec)
 {
 	const json_t *value = jv_get(object, "spec.accountPolicy");
-	const char *policy = whole_text(value);
+	const char *policy = api_text(value);
 
 	if (strcmp(policy, "Shared") == 0)
 		spec->policy = API_SHARED;
@@ -198,7 +198,7 @@ static void decode_policy(const json_t *object, struct api_spec *spec)
 static void decode_deletion(const json_t *object, struct api_spec *spec)
 {
 	const json_t *value = jv_get(object, "spec.deletionPolicy");
-	const char *policy = whole_text(value);
+	const char *policy = api_text(value);
 
 	if (strcmp(policy, "Delete") == 0)
 		spec->deletion = API_DELETE;

@@ -70,9 +70,9 @@ static bool is_key(const char *key, bool kubernetes)
 
 static bool is_value(const json_t *value, bool annotation)
 {
-	const char *text = json_string_value(value);
+	const char *text = jv_whole_str(value);
 
-	if (!text || strlen(text) != json_string_length(value))
+	if (!text)
 		return false;
 	return annotation ? strlen(text) <= MAX_ANNOTATION : !*text || is_name(text);
 }

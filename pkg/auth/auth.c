@@ -90,11 +90,11 @@ static int blame(const struct auth *auth, const struct api_auth *wanted, struct 
 /* A NUL inside the annotation would hide what is behind it. */
 static bool is_bound(const json_t *secret, const char *host)
 {
-	const json_t *url = json_object_get(jv_object(secret, "metadata.annotations"),
-					    API_ANNOTATION_CREDENTIALS_FOR);
-	const char *text = json_string_value(url);
+	const json_t *annotations = jv_object(secret, "metadata.annotations");
+	const char *url =
+		jv_whole_str(json_object_get(annotations, API_ANNOTATION_CREDENTIALS_FOR));
 
-	return text && strlen(text) == json_string_length(url) && url_equal(text, host);
+	return url && url_equal(url, host);
 }
 
 static int check_bound(const json_t *secret, const char *host, struct err *err)

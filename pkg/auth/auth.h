@@ -4,8 +4,8 @@
 
 /*
  * How the two ends of a registration prove themselves: the header fields that are sent, and the CA
- * that the host is verified with, collected from what an AcmeDnsRegistration refers to. Pure: the
- * caller reads the objects.
+ * that the host is verified with, collected from what an AcmeDnsRegistration refers to. No I/O:
+ * the caller reads the objects.
  *
  *	if (auth_begin(&auth, spec, &err)) ...
  *	while (auth_next(&auth, spec->auth, &source))

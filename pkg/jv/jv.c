@@ -168,6 +168,13 @@ const char *jv_str(const json_t *doc, const char *path)
 	return text ? text : "";
 }
 
+const char *jv_whole_str(const json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	return text && strlen(text) == json_string_length(value) ? text : NULL;
+}
+
 int64_t jv_int(const json_t *doc, const char *path, int64_t fallback)
 {
 	const json_t *value = jv_get(doc, path);

@@ -51,6 +51,9 @@ json_t *jv_get(const json_t *doc, const char *path);
 json_t *jv_object(const json_t *doc, const char *path);
 json_t *jv_array(const json_t *doc, const char *path);
 const char *jv_str(const json_t *doc, const char *path); /* "" when absent; text before a NUL */
+/* NULL for anything but a string, and for one with a NUL inside, behind which others would read on.
+ */
+const char *jv_whole_str(const json_t *value);
 int64_t jv_int(const json_t *doc, const char *path, int64_t fallback);
 bool jv_bool(const json_t *doc, const char *path, bool fallback);
 

@@ -38,10 +38,9 @@ json_t *ledger_account_field(json_t *entry, const char *name)
 
 const char *ledger_account_text(json_t *entry, const char *name)
 {
-	const json_t *field = ledger_account_field(entry, name);
-	const char *text = json_string_value(field);
+	const char *text = jv_whole_str(ledger_account_field(entry, name));
 
-	return text && strlen(text) == json_string_length(field) ? text : "";
+	return text ? text : "";
 }
 
 bool ledger_account_complete(json_t *entry)

@@ -20,9 +20,8 @@ json_t *ledger_own_new(void)
 static bool is_text(const json_t *object, const char *name)
 {
 	const json_t *value = jv_get(object, name);
-	const char *text = json_string_value(value);
 
-	return !value || (text && strlen(text) == json_string_length(value));
+	return !value || jv_whole_str(value);
 }
 
 static bool is_count(const json_t *object, const char *name)
