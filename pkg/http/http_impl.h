@@ -11,6 +11,17 @@
 #include "base/buf.h"
 #include "http/http.h"
 
+/* Free what curl_url() and curl_url_get() have made: CLEANUP(http_url_freep) CURLU *url = ... */
+static inline void http_url_freep(CURLU **url)
+{
+	curl_url_cleanup(*url);
+}
+
+static inline void http_text_freep(char **text)
+{
+	curl_free(*text);
+}
+
 #define HTTP_MAX_HEAD 65536 /* all header lines of an answer, 1xx and trailers included */
 
 /* ---- the head of an answer ---- */

@@ -3,7 +3,6 @@
 /* Which proxy a URL goes through. Decided here and not by libcurl, whose rules are others: it
  * would go through a proxy to the loopback, and an administrator knows client-go's. */
 
-#include <ctype.h>
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,8 @@
 
 #include "base/mem.h"
 #include "cidr/cidr.h"
-#include "http/http.h"
+#include "dnsname/dnsname.h"
+#include "http/http_impl.h"
 
 struct target {
 	bool https;
@@ -21,22 +21,6 @@ struct target {
 	bool is_addr;
 	struct cidr_addr addr;
 };
-
-static void url_freep(CURLU **url)
-{
-	curl_url_cleanup(*url);
-}
-
-static void text_freep(char **text)
-{
-	curl_free(*text);
-}
-
-static void lower(char *text)
-{
-	for (; *text; text++)
-		*text = (char)tolower((unsigned char)*text);
-}
 
 /* The length of a host without its brackets, and where it starts. */
 static int bare_host(const char **host)
@@ -60,10 +44,10 @@ static long parse_port(const char *text)
 
 static bool read_target(const char *text, struct target *ret_target)
 {
-	CLEANUP(url_freep) CURLU *url = curl_url();
-	CLEANUP(text_freep) char *scheme = NULL;
-	CLEANUP(text_freep) char *host = NULL;
-	CLEANUP(text_freep) char *port = NULL;
+	CLEANUP(http_url_freep) CURLU *url = curl_url();
+	CLEANUP(http_text_freep) char *scheme = NULL;
+	CLEANUP(http_text_freep) char *host = NULL;
+	CLEANUP(http_text_freep) char *port = NULL;
 	const char *bare;
 	struct err ignored;
 	int len;
@@ -80,7 +64,7 @@ static bool read_target(const char *text, struct target *ret_target)
 	bare = host;
 	len = bare_host(&bare);
 	(void)snprintf(ret_target->host, sizeof(ret_target->host), "%.*s", len, bare);
-	lower(ret_target->host);
+	dnsname_copy_lower(ret_target->host, ret_target->host, strlen(ret_target->host));
 	ret_target->is_addr = !cidr_parse_addr(ret_target->host, &ret_target->addr, &ignored);
 	return true;
 }
@@ -158,7 +142,7 @@ static bool exempts(char *entry, const struct target *target)
 
 	entry += strspn(entry, " \t");
 	entry[strcspn(entry, " \t")] = '\0';
-	lower(entry);
+	dnsname_copy_lower(entry, entry, strlen(entry));
 	if (strcmp(entry, "*") == 0)
 		return true;
 	if (strchr(entry, '/'))

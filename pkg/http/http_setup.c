@@ -111,23 +111,13 @@ static void set_tls(struct http_call *call, const struct http_tls *tls)
 	}
 }
 
-static void url_freep(CURLU **url)
-{
-	curl_url_cleanup(*url);
-}
-
-static void text_freep(char **text)
-{
-	curl_free(*text);
-}
-
 /* libcurl takes the name for SNI and verification from the URL. So the URL names the server as its
  * certificate does, while CONNECT_TO and the Host header have the URL's own host. */
 static CURLUcode rename_server(struct http_call *call, CURLU *url, const char *server_name)
 {
-	CLEANUP(text_freep) char *host = NULL;
-	CLEANUP(text_freep) char *port = NULL;
-	CLEANUP(text_freep) char *own_port = NULL;
+	CLEANUP(http_text_freep) char *host = NULL;
+	CLEANUP(http_text_freep) char *port = NULL;
+	CLEANUP(http_text_freep) char *own_port = NULL;
 	CLEANUP(mem_freep) char *header = NULL;
 	CLEANUP(mem_freep) char *target = NULL;
 	CURLUcode code = curl_url_get(url, CURLUPART_HOST, &host, 0);
@@ -149,8 +139,8 @@ static CURLUcode rename_server(struct http_call *call, CURLU *url, const char *s
 
 static void set_url(struct http_call *call, const struct http_request *req)
 {
-	CLEANUP(url_freep) CURLU *url = http_must(curl_url());
-	CLEANUP(text_freep) char *text = NULL;
+	CLEANUP(http_url_freep) CURLU *url = http_must(curl_url());
+	CLEANUP(http_text_freep) char *text = NULL;
 	const char *server_name = req->tls ? req->tls->server_name : NULL;
 	CURLUcode code = curl_url_set(url, CURLUPART_URL, req->url, 0);
 

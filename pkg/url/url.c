@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "cidr/cidr.h"
+#include "dnsname/dnsname.h"
 
 static int bad(struct err *err, const char *what)
 {
@@ -27,22 +28,13 @@ static int parse_scheme(const char **at, struct url *u, struct err *err)
 	return bad(err, "it must begin with https:// or http://");
 }
 
-static void lower(char *text)
-{
-	for (; *text; text++)
-		if (*text >= 'A' && *text <= 'Z')
-			*text = (char)(*text + ('a' - 'A'));
-}
-
 static int copy_host(const char *from, size_t len, struct url *u, struct err *err)
 {
 	if (len == 0)
 		return bad(err, "the host is missing");
 	if (len >= sizeof(u->host))
 		return bad(err, "the host is too long");
-	memcpy(u->host, from, len);
-	u->host[len] = '\0';
-	lower(u->host);
+	dnsname_copy_lower(u->host, from, len);
 	return 0;
 }
 
