@@ -126,7 +126,7 @@ class Run:
         process = self._operator.process
         if not process.running:
             assert process.exit_code == 1, process.log_tail()
-            assert "lost the lease" in process.log_tail(200), process.log_tail()
+            assert "the Lease is lost" in process.log_tail(200), process.log_tail()
             self.restarts += 1
             self._operator.start(ready=False)
 

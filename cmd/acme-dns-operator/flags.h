@@ -34,7 +34,7 @@ struct flags {
 	int64_t register_timeout_ms;
 	int64_t lost_account_grace_ms;
 	int64_t secret_resync_ms;
-	int64_t probe_interval_ms; /* 0: never */
+	int64_t probe_interval_ms; /* 0: on request only */
 	const char *dns_resolvers; /* not judged; NULL: resolv.conf's */
 	bool dns_authoritative;
 	struct dnsname_glob endpoint_domains[FLAGS_MAX_LIST];

@@ -125,7 +125,6 @@ static void on_leading(void *ctx)
 {
 	struct app *app = ctx;
 
-	log_info("leading", NULL);
 	controller_lead(app->controller);
 }
 

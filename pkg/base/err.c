@@ -35,11 +35,10 @@ int err_wrap(struct err *err, const char *fmt, ...)
 const char *err_kind_name(enum err_kind kind)
 {
 	static const char *const names[] = {
-		[ERR_NONE] = "None",	       [ERR_TRANSIENT] = "Transient",
-		[ERR_CONFLICT] = "Conflict",   [ERR_NOT_FOUND] = "NotFound",
-		[ERR_GONE] = "Gone",	       [ERR_THROTTLED] = "Throttled",
-		[ERR_DENIED] = "Denied",       [ERR_INVALID] = "Invalid",
-		[ERR_CANCELLED] = "Cancelled", [ERR_BUG] = "Bug",
+		[ERR_NONE] = "None",	     [ERR_TRANSIENT] = "Transient",
+		[ERR_CONFLICT] = "Conflict", [ERR_NOT_FOUND] = "NotFound",
+		[ERR_GONE] = "Gone",	     [ERR_THROTTLED] = "Throttled",
+		[ERR_DENIED] = "Denied",     [ERR_INVALID] = "Invalid",
 	};
 	return (size_t)kind < ARRAY_LEN(names) ? names[kind] : "Unknown";
 }

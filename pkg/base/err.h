@@ -14,7 +14,8 @@
  *	return err_wrap(err, "reading %s", path);
  *
  * The kind says what the caller must do next, not where it happened. An error is
- * logged once, where it ends. A message holds no secret and no remote text.
+ * logged once, where it ends. A message holds no secret, and no remote
+ * text but the API server's (see kube.h).
  */
 
 #include "base/attr.h"
@@ -28,8 +29,6 @@ enum err_kind {
 	ERR_THROTTLED, /* come back later; code = seconds, 0 when not told (429) */
 	ERR_DENIED,    /* not allowed; a person must change a right (401, 403) */
 	ERR_INVALID,   /* will fail again until the input changes (400, 422) */
-	ERR_CANCELLED, /* we asked for it */
-	ERR_BUG,       /* a broken promise of our own code or a library's */
 };
 
 struct err {

@@ -53,9 +53,8 @@ static void test_long_messages_are_cut(void **state)
 
 static void test_kind_names(void **state)
 {
-	static const char *const names[] = {"None",	 "Transient", "Conflict", "NotFound",
-					    "Gone",	 "Throttled", "Denied",	  "Invalid",
-					    "Cancelled", "Bug"};
+	static const char *const names[] = {"None", "Transient", "Conflict", "NotFound",
+					    "Gone", "Throttled", "Denied",   "Invalid"};
 	size_t kind;
 
 	(void)state;

@@ -159,7 +159,7 @@ static void count_dropped(struct events *events, const char *why)
 	if (events->dropped & (events->dropped - 1))
 		return;
 	(void)snprintf(total, sizeof(total), "%" PRIu64, events->dropped);
-	log_warn("event dropped", "error", why, "total", total, NULL);
+	log_warn("event dropped", "err", why, "total", total, NULL);
 }
 
 static void on_sent(void *ctx, json_t *object, const struct err *err);

@@ -107,8 +107,6 @@ static void stop(struct lease *lease)
 
 static void lose(struct lease *lease)
 {
-	log_warn("lost the lease", "lease", lease->options.name, "identity",
-		 lease->options.identity, NULL);
 	stop(lease);
 	lease->options.on_lost(lease->options.ctx);
 }
@@ -136,7 +134,7 @@ static void end_round(struct lease *lease)
 static void fail_round(struct lease *lease, const struct err *err)
 {
 	if (!lease->failing)
-		log_warn("lease request failed", "lease", lease->options.name, "error", err->msg,
+		log_warn("lease request failed", "lease", lease->options.name, "err", err->msg,
 			 NULL);
 	lease->failing = true;
 	end_round(lease);
@@ -412,9 +410,4 @@ void lease_free(struct lease *lease)
 bool lease_valid(const struct lease *lease)
 {
 	return lease->leading && is_fresh(lease);
-}
-
-bool lease_is_leader(const struct lease *lease)
-{
-	return lease->leading;
 }

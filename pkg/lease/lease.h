@@ -41,7 +41,6 @@ void lease_free(struct lease *lease); /* without releasing; NULL is fine */
 
 /* We lead, and the last renewal was sent less than renew_deadline ago by a freshly read clock. */
 bool lease_valid(const struct lease *lease);
-bool lease_is_leader(const struct lease *lease);
 
 /* Gives the lease up (holder "", duration 1 s; again on conflict, within the renew deadline),
  * then calls released: at once, from inside, if it is not ours. No other handler is called any

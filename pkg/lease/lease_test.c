@@ -272,7 +272,6 @@ static void test_creates_the_lease(void **state)
 	assert_false(lease_valid(f->lease));
 	given_leader(f);
 	assert_true(lease_valid(f->lease));
-	assert_true(lease_is_leader(f->lease));
 	assert_true(status(f) == 1);
 	assert_spec(f, "me", 0);
 	assert_string_equal(jv_str(f->server.lease, "metadata.name"), "operator");
@@ -395,7 +394,6 @@ static void test_somebody_else_takes_it(void **state)
 	given_leader(f);
 	set_holder(&f->server, "you");
 	UNTIL(f, f->lost);
-	assert_false(lease_is_leader(f->lease));
 	assert_false(lease_valid(f->lease));
 	assert_true(status(f) == 0);
 	run_for(f, 100);

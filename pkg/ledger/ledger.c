@@ -234,8 +234,6 @@ void ledger_look(const struct ledger *ledger, const char *key, const char *domai
 		.uncertain = jv_int(record, "uncertain", 0),
 		.loss_s = jv_int(record, "lossTime", -1),
 		.nonce = jv_str(record, "claim.nonce"),
-		.holder = jv_str(record, "claim.holder"),
-		.claim_host = jv_str(record, "claim.host"),
 		.timeout_s = clamp(jv_int(record, "claim.timeoutSeconds", 0), 1, 300),
 		.attempt = jv_int(record, "claim.attempt", 0),
 		.rotates = jv_bool(record, "claim.rotates", false),

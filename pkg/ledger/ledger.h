@@ -90,8 +90,6 @@ struct ledger_entry {
 	int64_t loss_s; /* -1 = none */
 	/* the claim; nonce "" = none */
 	const char *nonce;
-	const char *holder;
-	const char *claim_host;
 	int64_t timeout_s; /* clamped to 1..300 */
 	int64_t attempt;
 	bool rotates; /* its account is to replace the entry */

@@ -239,8 +239,6 @@ static void test_look(void **state)
 	assert_string_equal(e.owner_name, "");
 	assert_string_equal(e.host, "");
 	assert_string_equal(e.nonce, "n");
-	assert_string_equal(e.holder, "h");
-	assert_string_equal(e.claim_host, "https://b");
 	assert_int_equal(e.timeout_s, 20);
 	assert_int_equal(e.attempt, 3);
 	ledger_look(ledger, KEY, "c", &e);
