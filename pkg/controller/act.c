@@ -20,14 +20,12 @@
 #define WAIT_LEAST_MS	 10
 #define THROTTLED_JITTER 20 /* per cent */
 
-static const struct kube_resource registrations = {API_GROUP, API_VERSION, API_PLURAL};
-
 /* What a status patch under way says, for the fold. */
 struct patch {
 	int64_t generation;
 	unsigned int news;
 	bool visits; /* the first of its generation: that it was accepted is what matters */
-	char rv[RV_LEN];
+	char rv[KUBE_RV_LEN];
 };
 
 static void count_result(struct controller *controller, const char *result)
@@ -48,8 +46,8 @@ static void count_pass(struct controller *controller, int64_t began_us)
 
 /* ---- events ---- */
 
-static void emit(const struct record *record, const struct api_registration *object, bool warning,
-		 const char *reason, const char *note)
+static void emit(const struct record *record, const struct api_registration *object,
+		 const struct events_message *message)
 {
 	const struct events_object about = {
 		.api_version = API_GROUP "/" API_VERSION,
@@ -60,27 +58,25 @@ static void emit(const struct record *record, const struct api_registration *obj
 		.resource_version = object ? object->resource_version : "",
 	};
 
-	const struct events_message message = {
-		.warning = warning,
-		.reason = reason,
-		.action = "Register",
-		.note = note,
-	};
-
-	events_emit(record->controller->options.events, &about, &message);
+	events_emit(record->controller->options.events, &about, message);
 }
 
 static void act_leftover(struct record *record, const struct plan_view *view,
 			 const struct plan_action *action)
 {
-	emit(record, view->object, true,
-	     action->leaves_endpoint ? "DNSEndpointNotDeleted" : "EntriesNotDeleted",
-	     action->leftover);
+	const struct events_message message = {
+		.warning = true,
+		.reason = action->leaves_endpoint ? "DNSEndpointNotDeleted" : "EntriesNotDeleted",
+		.action = "Finalize",
+		.note = action->leftover,
+	};
+
+	emit(record, view->object, &message);
 	if (action->leaves_endpoint)
 		plan_fold_endpoint_left(record_memory(record));
 	else
 		plan_fold_leftover(record_memory(record));
-	record_done(record);
+	record_act_ended(record);
 }
 
 /* Of those that are not right, the one of which that was found last. */
@@ -102,6 +98,7 @@ static const struct api_record *find_drifted(const struct api_status *status)
 static void emit_drift(const struct record *record, const struct api_registration *object)
 {
 	const struct api_record *drifted = find_drifted(&object->status);
+	struct events_message message = {.warning = true, .action = "Verify"};
 	CLEANUP(mem_freep) char *note = NULL;
 	const char *where;
 
@@ -109,42 +106,65 @@ static void emit_drift(const struct record *record, const struct api_registratio
 		return; /* it is right again */
 	where = drifted->observed ? drifted->observed : "another name";
 	if (drifted->verification == CNAME_MISSING) {
+		message.reason = api_reason_name(API_REASON_CNAME_MISSING);
 		note = mem_printf("%s%s: the CNAME was right and is missing; add one to %s",
 				  DNSNAME_CHALLENGE, drifted->domain, drifted->value);
-		emit(record, object, true, api_reason_name(API_REASON_CNAME_MISSING), note);
 	} else {
+		message.reason = api_reason_name(API_REASON_CNAME_MISMATCH);
 		note = mem_printf("%s%s: the CNAME was right and leads to %s; it has to lead to %s",
 				  DNSNAME_CHALLENGE, drifted->domain, where, drifted->value);
-		emit(record, object, true, api_reason_name(API_REASON_CNAME_MISMATCH), note);
 	}
+	message.note = note;
+	emit(record, object, &message);
+}
+
+static void emit_ready(const struct record *record, const struct api_registration *object)
+{
+	const struct api_condition *ready = &object->status.conditions[API_READY];
+	bool good = ready->reason == API_REASON_READY;
+	const struct events_message message = {
+		.warning = !good,
+		.reason = good ? "Registered" : api_reason_name(ready->reason),
+		.action = "Register",
+		.note = ready->message,
+	};
+
+	emit(record, object, &message);
 }
 
 static void act_event(struct record *record, const struct plan_view *view, enum plan_news news)
 {
-	const struct api_condition *ready = &view->object->status.conditions[API_READY];
-	bool good = ready->reason == API_REASON_READY;
+	static const struct events_message rotated = {
+		.reason = "Rotated",
+		.action = "Rotate",
+		.note = "every account has another in its place, as was asked for; each CNAME has "
+			"to lead to what status.records says",
+	};
 
 	if (news == PLAN_NEWS_ROTATED)
-		emit(record, view->object, false, "Rotated",
-		     "every account has another in its place, as was asked for; each CNAME has to "
-		     "lead to what status.records says");
+		emit(record, view->object, &rotated);
 	else if (news == PLAN_NEWS_DRIFTED)
 		emit_drift(record, view->object);
 	else
-		emit(record, view->object, !good,
-		     good ? "Registered" : api_reason_name(ready->reason), ready->message);
+		emit_ready(record, view->object);
 	plan_fold_event(record_memory(record), news);
-	record_done(record);
+	record_act_ended(record);
 }
 
 void act_count_orphans(struct record *record, unsigned int count)
 {
+	static const struct events_message message = {
+		.warning = true,
+		.reason = "AccountPossiblyOrphaned",
+		.action = "Register",
+		.note = "the outcome of a registration is unknown, or its account could not be "
+			"used; the acme-dns server may keep an account that nobody uses",
+	};
+
 	metrics_add(record->controller->metrics.orphaned, NULL, count);
 	log_warn("an account may be orphaned", "namespace", record->namespace, "name", record->name,
 		 NULL);
-	emit(record, record_object(record), true, "AccountPossiblyOrphaned",
-	     "the outcome of a registration is unknown, or its account could not be used; the "
-	     "acme-dns server may keep an account that nobody uses");
+	emit(record, record_object(record), &message);
 }
 
 /* ---- the status patch ---- */
@@ -179,7 +199,7 @@ static void send_patch(struct record *record, const char *subresource, json_t *b
 {
 	const struct kube_request req = {
 		.verb = "patch",
-		.resource = &registrations,
+		.resource = &controller_registrations,
 		.namespace = record->namespace,
 		.name = record->name,
 		.subresource = subresource,
@@ -213,7 +233,7 @@ static void on_patched(void *ctx, json_t *object, const struct err *err)
 	if (patch->news & PLAN_NEWS_DRIFTED)
 		metrics_add(record->controller->metrics.drifts, NULL, 1);
 	plan_fold_status(record_memory(record), patch->generation, patch->news);
-	record_done(record);
+	record_act_ended(record);
 }
 
 static void act_patch(struct record *record, const struct plan_view *view,
@@ -245,7 +265,7 @@ static void on_finalizer(void *ctx, json_t *object, const struct err *err)
 		return;
 	}
 	note_own_write(record, object);
-	record_done(record);
+	record_act_ended(record);
 }
 
 static void act_finalizer(struct record *record, const struct plan_view *view,
@@ -299,7 +319,7 @@ static void on_owner(void *ctx, json_t *object, const struct err *err)
 	if (view.object && record->asked_at == record->channel->changes)
 		plan_fold_owner(record_memory(record), &view, uid, owner);
 	channel_note_loser(record->channel);
-	record_done(record);
+	record_act_ended(record);
 }
 
 static void on_self(void *ctx, json_t *object, const struct err *err)
@@ -318,14 +338,14 @@ static void on_self(void *ctx, json_t *object, const struct err *err)
 	lost = plan_fold_self(record_memory(record), gone);
 	if (lost > 0)
 		act_count_orphans(record, (unsigned int)lost);
-	record_done(record);
+	record_act_ended(record);
 }
 
 static void act_ask(struct record *record, const char *name, const char *uid, kube_done_fn *on_done)
 {
 	const struct kube_request req = {
 		.verb = "get",
-		.resource = &registrations,
+		.resource = &controller_registrations,
 		.namespace = record->namespace,
 		.name = name,
 		.on_done = on_done,
@@ -414,7 +434,7 @@ static void act(struct record *record, const struct plan_view *view, struct plan
 	case PLAN_EXPIRE:
 		plan_fold_expired(record_memory(record), action->work);
 		host_settle(record);
-		record_done(record);
+		record_act_ended(record);
 		break;
 	case PLAN_EMIT_EVENT:
 		if (action->leftover)

@@ -24,7 +24,6 @@
  * spares an object that waits for a slot another look. */
 #define KEEP_MS	      2000
 #define KEEP_NONE_MS  60000
-#define REQUEST_MS    15000
 #define RESYNC_JITTER 20 /* per cent */
 #define NEVER	      INT64_MAX
 
@@ -291,7 +290,7 @@ static void end_read(struct record *record, const struct err *err)
 	} else {
 		plan_fold_read(memory, &view);
 	}
-	record_done(record);
+	record_act_ended(record);
 }
 
 void channel_end_reads(struct channel *channel, const struct err *err)
@@ -356,7 +355,7 @@ static void read_secret(struct channel *channel)
 		.resource = &channel_secrets,
 		.namespace = channel->namespace,
 		.name = channel->name,
-		.timeout_ms = REQUEST_MS,
+		.timeout_ms = CHANNEL_REQUEST_MS,
 		.on_done = on_read,
 		.ctx = channel,
 	};

@@ -18,7 +18,6 @@
 #include "controller/controller_impl.h"
 #include "jv/jv.h"
 
-#define REQUEST_MS 15000
 /* Pauses between conflicts: 0 to 1 x this, then twice as long each time; 1 s on average for all. */
 #define CONFLICT_MS    UINT64_C(8)
 #define CONFLICTS_MOST 8
@@ -104,7 +103,7 @@ static void end_edit(struct record *record, const struct plan_written *written,
 		act_count_orphans(record, edit->uncertain);
 	drop_edit(record, RECORD_NOTHING);
 	host_settle(record);
-	record_done(record);
+	record_act_ended(record);
 }
 
 static bool has_template(const struct record *record)
@@ -253,7 +252,7 @@ static void send_write(struct channel *channel, const struct ledger *ledger)
 		.name = exists ? channel->name : NULL,
 		.patch = KUBE_MERGE_PATCH,
 		.body = body,
-		.timeout_ms = REQUEST_MS,
+		.timeout_ms = CHANNEL_REQUEST_MS,
 		.on_done = on_written,
 		.ctx = channel,
 	};

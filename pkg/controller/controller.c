@@ -19,7 +19,7 @@
 #define API_ADDRS_RETRY_S 5
 #define API_ADDRS_AGAIN_S 60
 
-static const struct kube_resource registrations = {API_GROUP, API_VERSION, API_PLURAL};
+const struct kube_resource controller_registrations = {API_GROUP, API_VERSION, API_PLURAL};
 
 /* ---- the API server's own addresses ---- */
 
@@ -202,7 +202,7 @@ static void declare_metrics(struct controller *controller)
 	const struct metrics_desc health_probes = {
 		.type = METRICS_COUNTER,
 		.name = "acmedns_health_probes_total",
-		.help = "GET /health of such servers, by result",
+		.help = "GET /health of acme-dns servers that are left alone, by result",
 		.labels = {"result"},
 	};
 
@@ -219,7 +219,7 @@ static void declare_metrics(struct controller *controller)
 static void make_informer(struct controller *controller)
 {
 	const struct informer_kind kind = {
-		.resource = registrations,
+		.resource = controller_registrations,
 		.decode = decode,
 		.free = free_object,
 		.changed = on_changed,

@@ -17,8 +17,6 @@
 
 #define CONTROLLER_NAME "acmednsregistration"
 
-#define RV_LEN 40 /* KEP-5504: up to 128 bits, 39 digits */
-
 /* The memory of a resting object: all that comes before the works. */
 #define MEMORY_HEAD offsetof(struct plan_memory, works)
 /* What is kept of it in any case: all that comes before that. */
@@ -67,14 +65,14 @@ struct record {
 	void *head;
 	unsigned char kept[MEMORY_KEPT];
 
-	char own_rv[RV_LEN];	/* resourceVersion of our last own write; "" = none */
-	int64_t due_ms;		/* the pass must see a Secret read at or after this time */
-	int64_t wake_ms;	/* when plan() wants to look again; 0 = never */
-	unsigned int streak;	/* acts since plan() last found nothing to do */
-	struct kube_call *call; /* the patch or question under way */
-	struct patch *patch;	/* what that patch says */
-	char *asked_uid;	/* whom that question is about */
-	unsigned int asked_at;	/* channel->changes when it was sent */
+	char own_rv[KUBE_RV_LEN]; /* resourceVersion of our last own write; "" = none */
+	int64_t due_ms;		  /* the pass must see a Secret read at or after this time */
+	int64_t wake_ms;	  /* when plan() wants to look again; 0 = never */
+	unsigned int streak;	  /* acts since plan() last found nothing to do */
+	struct kube_call *call;	  /* the patch or question under way */
+	struct patch *patch;	  /* what that patch says */
+	char *asked_uid;	  /* whom that question is about */
+	unsigned int asked_at;	  /* channel->changes when it was sent */
 	struct post *posts[PLAN_WORKS];
 	struct probe *probe; /* an account is being asked for */
 	int64_t probe_ms;    /* when the next round is due; 0: not before something happens */
@@ -168,7 +166,7 @@ bool record_is_unfinished(const struct record *record);
 /* An account that is not stored yet: nothing may hold it up. */
 bool record_has_account(const struct record *record);
 /* An exclusive act has ended: the memory rests if it can, and the key runs again. */
-void record_done(struct record *record);
+void record_act_ended(struct record *record);
 
 /* ---- act.c ---- */
 
@@ -214,7 +212,7 @@ void endpoint_start(struct controller *controller);
 void endpoint_stop(struct controller *controller); /* after the records */
 /* Lets it be looked at now and then. */
 void endpoint_view(struct record *record, struct plan_view *view);
-/* READ, WRITE or DELETE_ENDPOINT; ends with plan_fold_endpoint() and record_done(). */
+/* READ, WRITE or DELETE_ENDPOINT; ends with plan_fold_endpoint() and record_act_ended(). */
 void endpoint_act(struct record *record, const struct plan_view *view, enum plan_what what);
 void endpoint_drop(struct record *record);
 
@@ -223,7 +221,7 @@ void endpoint_drop(struct record *record);
 /* UNREAD also when it was read too long ago, or for another generation. */
 enum plan_references reference_view(const struct record *record,
 				    const struct api_registration *object);
-/* Ends with plan_fold_references() and record_done(), or with act_failed(). */
+/* Ends with plan_fold_references() and record_act_ended(), or with act_failed(). */
 void reference_read(struct record *record, const struct plan_view *view);
 /* For requests to the object's host, once it is read; lent until reference_read() or _drop(). NULL:
  * the object refers to nothing. */
@@ -241,9 +239,10 @@ void channel_add(struct channel *channel, struct record *record);
 void channel_remove(struct channel *channel, struct record *record); /* frees an empty channel */
 void channel_view(struct channel *channel, const struct record *record,
 		  struct plan_secret *ret_secret);
-/* Ends with plan_fold_read() or plan_fold_read_failed() and record_done(). */
+/* Ends with plan_fold_read() or plan_fold_read_failed() and record_act_ended(). */
 void channel_read(struct channel *channel, struct record *record);
-/* Ends with plan_fold_written() and record_done(); merged with what others of the Secret want. */
+/* Ends with plan_fold_written() and record_act_ended(); merged with what others of the Secret want.
+ */
 void channel_edit(struct channel *channel, struct record *record);
 /* Another object of the Secret has changed or is gone. */
 void channel_wake_losers(struct channel *channel);
@@ -260,7 +259,7 @@ struct snapshot {
 	bool opaque, immutable, adopt;
 	const char *same_server; /* the annotations, lent by tags; NULL: absent */
 	const char *host;
-	char rv[RV_LEN];
+	char rv[KUBE_RV_LEN];
 	int64_t as_of_ms; /* when the request was sent that brought it */
 	struct ledger_value *values;
 	size_t values_len;
@@ -303,7 +302,10 @@ struct channel {
 	UT_hash_handle hh;
 };
 
+extern const struct kube_resource controller_registrations;
 extern const struct kube_resource channel_secrets;
+
+#define CHANNEL_REQUEST_MS 15000
 
 /* Looks for something to do, in ms at the latest but for a pause. */
 void channel_work_in(struct channel *channel, int64_t ms);

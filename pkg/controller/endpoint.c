@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The DNSEndpoint that hands an object's CNAMEs to external-dns. plan() says
- * when it is read, and made, changed or deleted; beside that it is looked at
- * every --secret-resync, and, while something is in its way, after pauses that
- * grow to a minute. Such a look wakes the object only if it brings something
- * new. There is no watch: the operator runs where nobody knows what a
- * DNSEndpoint is.
+ * The DNSEndpoint that hands an object's CNAMEs to external-dns. plan() says when it is read, and
+ * made, changed or deleted; beside that it is looked at every --secret-resync, and, while something
+ * is in its way, after pauses that grow to a minute. Such a look wakes the object only if it brings
+ * something new. There is no watch: the operator runs where nobody knows what a DNSEndpoint is.
  */
 
 #include <stdio.h>
@@ -40,8 +38,8 @@ struct endpoint {
 	bool no_kind;		/* what the last look brought */
 	/* Of what was read or written last. */
 	char uid[UID_LEN];
-	char rv[RV_LEN]; /* "": it does not exist */
-	json_t *trim;	 /* api_endpoint_trim(); NULL: nothing */
+	char rv[KUBE_RV_LEN]; /* "": it does not exist */
+	json_t *trim;	      /* api_endpoint_trim(); NULL: nothing */
 };
 
 /* ---- when ---- */
@@ -99,8 +97,7 @@ static void note_kind(struct controller *controller)
 
 /* ---- what an answer means ---- */
 
-/* The object does not exist; where the kind does not, the API server says so in
- * another way. */
+/* The object does not exist; where the kind does not, the API server says so in another way. */
 static bool is_absent(const json_t *status, const struct err *err)
 {
 	return act_is_not_found(status, err) && *jv_str(status, "details.name");
@@ -151,8 +148,7 @@ static enum plan_endpoint_state judge(struct record *record, const struct plan_v
 	if (err)
 		return judge_refusal(view, object, err);
 	if (!*endpoint->uid || !*endpoint->rv)
-		return PLAN_ENDPOINT_UNANSWERED; /* by whatever stands before the API server
-						  */
+		return PLAN_ENDPOINT_UNANSWERED; /* by whatever stands before the API server */
 	if (!api_endpoint_is_ours(object, record->name))
 		return PLAN_ENDPOINT_FOREIGN;
 	if (!plan_wants_endpoint(view))
@@ -198,8 +194,8 @@ static void log_failure(const struct record *record, bool again, const struct er
 			 err->msg, NULL);
 }
 
-/* What is wanted may be something else by now: then it is read again. Returns
- * whether anything is new. */
+/* What is wanted may be something else by now: then it is read again. Returns whether anything is
+ * new. */
 static bool take(struct record *record, const struct plan_view *view, uint64_t wanted,
 		 enum plan_endpoint_state state, const struct err *err)
 {
@@ -231,7 +227,7 @@ static void finish(struct record *record, uint64_t wanted, enum plan_endpoint_st
 	record_view(record, &view);
 	if (record->endpoint)
 		(void)take(record, &view, wanted, state, err);
-	record_done(record);
+	record_act_ended(record);
 }
 
 /* ---- looking ---- */
@@ -280,7 +276,7 @@ static void on_read(void *ctx, json_t *object, const struct err *err)
 
 	record->call = NULL;
 	(void)take_reading(record, object, err);
-	record_done(record);
+	record_act_ended(record);
 }
 
 /* When it is next to be looked at, if that is not now. */
@@ -341,7 +337,7 @@ static void on_written(void *ctx, json_t *object, const struct err *err)
 
 	record->call = NULL;
 	if (!endpoint) {
-		record_done(record);
+		record_act_ended(record);
 		return;
 	}
 	if (err)
@@ -363,8 +359,7 @@ static void start_write(struct record *record, struct kube_request *req)
 	record->call = kube_start(record->controller->options.kube, req);
 }
 
-/* That very one: to apply a resourceVersion alone would make it anew if it has
- * been deleted. */
+/* That very one: to apply a resourceVersion alone would make it anew if it has been deleted. */
 static void set_preconditions(const struct endpoint *endpoint, json_t *body)
 {
 	json_t *metadata = jv_object(body, "metadata");
@@ -406,7 +401,7 @@ static void on_deleted(void *ctx, json_t *object, const struct err *err)
 
 	record->call = NULL;
 	if (!record->endpoint) {
-		record_done(record);
+		record_act_ended(record);
 		return;
 	}
 	finish(record, record->endpoint->wanted,
@@ -416,8 +411,7 @@ static void on_deleted(void *ctx, json_t *object, const struct err *err)
 static void delete_endpoint(struct record *record, const struct plan_view *view)
 {
 	struct endpoint *endpoint = record->endpoint;
-	CLEANUP(jv_freep)
-	json_t *body = api_endpoint_delete(endpoint->uid, endpoint->rv);
+	CLEANUP(jv_freep) json_t *body = api_endpoint_delete(endpoint->uid, endpoint->rv);
 	struct kube_request req = {
 		.verb = "delete",
 		.name = record->name,

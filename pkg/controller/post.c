@@ -177,7 +177,7 @@ void post_start(struct record *record, const struct plan_view *view, int work)
 	post->call = http_start(controller->http, &req);
 	record->posts[work] = post;
 	plan_fold_posting(record_memory(record), work);
-	record_done(record);
+	record_act_ended(record);
 }
 
 bool post_is_running(const struct record *record)

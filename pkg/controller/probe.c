@@ -83,7 +83,7 @@ void probe_end_round(struct record *record, const struct plan_view *view)
 
 	record->probe_ms = view->probe_interval_ms ? mono_ms() + pause_ms : 0;
 	host_settle(record);
-	record_done(record);
+	record_act_ended(record);
 }
 
 /* ---- asking ---- */
@@ -170,7 +170,7 @@ void probe_start(struct record *record, const struct plan_view *view, size_t dom
 		probe_free(probe);
 		finish(record, &refusal);
 	}
-	record_done(record);
+	record_act_ended(record);
 }
 
 void probe_cancel(struct record *record)

@@ -150,7 +150,7 @@ void record_view(struct record *record, struct plan_view *ret_view)
 	endpoint_view(record, ret_view);
 }
 
-void record_done(struct record *record)
+void record_act_ended(struct record *record)
 {
 	struct workq *queue = record->controller->queue;
 

@@ -83,7 +83,7 @@ static void fold(struct record *record, const struct err *problem)
 		record->reference->complete = true;
 	record_view(record, &view);
 	plan_fold_references(record_memory(record), &view, problem);
-	record_done(record);
+	record_act_ended(record);
 }
 
 /* The object as it was when reading began; NULL when it is another by now. */
@@ -106,7 +106,7 @@ static void on_read(void *ctx, json_t *object, const struct err *err)
 	record->call = NULL;
 	if (!owner) {
 		reference_drop(record);
-		record_done(record);
+		record_act_ended(record);
 	} else if (err && err->kind == ERR_DENIED) {
 		(void)auth_denied(auth, &owner->spec, &problem);
 		fold(record, &problem);

@@ -38,7 +38,7 @@ void events_free(struct events *events); /* drops what waits; NULL is fine */
 struct events_message {
 	bool warning;	    /* type Warning, else Normal */
 	const char *reason; /* the outcome: "Registered" */
-	const char *action; /* what we did: "Register" */
+	const char *action; /* what we did: "Register", "Verify" */
 	const char *note;   /* for people */
 };
 

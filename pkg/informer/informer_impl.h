@@ -12,8 +12,6 @@
 #include "base/mem.h"
 #include "informer/informer.h"
 
-#define INFORMER_RV_SIZE 40 /* KEP-5504: up to 128 bits, 39 digits */
-
 /* ---- informer_store.c ---- */
 
 struct informer_entry {
@@ -21,7 +19,7 @@ struct informer_entry {
 	void *object;	     /* NULL: its document was refused */
 	unsigned generation; /* of the last list that held it */
 	bool refused;
-	char rv[INFORMER_RV_SIZE];
+	char rv[KUBE_RV_LEN];
 	char key[]; /* namespace, NUL, name, NUL: one allocation, and both are strings */
 };
 
@@ -48,7 +46,7 @@ struct informer_entry *informer_store_find(const struct informer_store *store,
 void informer_store_done(struct informer_store *store);
 
 /* The metadata.resourceVersion of an object, list or bookmark; ERR_INVALID if there is none. */
-int informer_read_rv(const json_t *document, char ret_rv[INFORMER_RV_SIZE], struct err *err);
+int informer_read_rv(const json_t *document, char ret_rv[KUBE_RV_LEN], struct err *err);
 
 /* ---- informer_reflector.c ---- */
 
@@ -58,15 +56,15 @@ struct informer_reflector {
 	struct event *timer;
 	struct kube_call *call;	  /* a list that runs */
 	struct kube_watch *watch; /* a watch that runs; never together with a call */
-	char rv[INFORMER_RV_SIZE];
-	char list_rv[INFORMER_RV_SIZE]; /* of the list that runs, when its first page has come */
-	const char *list_cause;		/* why the next thing is a list; NULL: it is a watch */
-	const char *failing;		/* "list" or "watch": logged as such; NULL: all is well */
-	unsigned generation;		/* of the newest list */
-	bool list_continues;		/* the call asks for a page behind the first */
-	bool bookmarks;			/* the server sends them */
-	bool watch_heard;		/* this watch has had an event */
-	unsigned mute_watches;		/* failed in a row without an event */
+	char rv[KUBE_RV_LEN];
+	char list_rv[KUBE_RV_LEN]; /* of the list that runs, when its first page has come */
+	const char *list_cause;	   /* why the next thing is a list; NULL: it is a watch */
+	const char *failing;	   /* "list" or "watch": logged as such; NULL: all is well */
+	unsigned generation;	   /* of the newest list */
+	bool list_continues;	   /* the call asks for a page behind the first */
+	bool bookmarks;		   /* the server sends them */
+	bool watch_heard;	   /* this watch has had an event */
+	unsigned mute_watches;	   /* failed in a row without an event */
 	int64_t watch_began_ms;
 	int64_t heard_ms;
 	int64_t failed_ms;

@@ -240,7 +240,7 @@ static void watch_failed(struct informer_reflector *r, const struct err *err)
 
 static int move_rv(struct informer_reflector *r, const json_t *object, struct err *err)
 {
-	char rv[INFORMER_RV_SIZE];
+	char rv[KUBE_RV_LEN];
 	bool comparable;
 
 	if (informer_read_rv(object, rv, err) < 0)

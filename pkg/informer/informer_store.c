@@ -41,12 +41,12 @@ static int read_key(const json_t *document, struct key *ret_key, struct err *err
 	return 0;
 }
 
-int informer_read_rv(const json_t *document, char ret_rv[INFORMER_RV_SIZE], struct err *err)
+int informer_read_rv(const json_t *document, char ret_rv[KUBE_RV_LEN], struct err *err)
 {
 	const char *rv = jv_str(document, "metadata.resourceVersion");
 	size_t len = strlen(rv);
 
-	if (len == 0 || len >= INFORMER_RV_SIZE)
+	if (len == 0 || len >= KUBE_RV_LEN)
 		return err_set(err, ERR_INVALID, 0, "the server sent no usable resourceVersion");
 	memcpy(ret_rv, rv, len + 1);
 	return 0;
@@ -114,7 +114,7 @@ static bool is_news(const char *cached_rv, const char *rv, enum informer_source 
 int informer_store_put(struct informer_store *store, const json_t *document,
 		       enum informer_source source, unsigned generation, struct err *err)
 {
-	char rv[INFORMER_RV_SIZE];
+	char rv[KUBE_RV_LEN];
 	struct informer_entry *entry;
 	struct key key = {0};
 	void *object;

@@ -71,6 +71,8 @@ struct kube *kube_new(struct event_base *base, struct kube_config *config,
 /* Cancels what runs; NULL is fine. Not from inside a handler of its own. */
 void kube_free(struct kube *kube);
 
+#define KUBE_RV_LEN 40 /* a resourceVersion; KEP-5504: up to 128 bits, 39 digits */
+
 /* A kind of object in the API. */
 struct kube_resource {
 	const char *group;   /* "" for the core group */
