@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judges by design's rule whether accounts were lost or doubled in all that has happened.
+"""Judges whether accounts were lost or doubled in all that has happened.
 
 A claim is the right to one account at most, and each was in a Secret. So of the accounts that
 were made and never stored there must be as many claims at least whose outcome our documents

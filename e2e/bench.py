@@ -42,8 +42,7 @@ _GROUP_PATH = f"/apis/{GROUP}/v1alpha1"
 _POLL = 0.005
 # What a burst leaves in memory is given back when the operator has been at rest for a while.
 _REST = 10.0
-# The design gives CPU as a part of what another operator uses, which is not here. So it is told
-# in what curl uses for a GET of one object, and held near what it is.
+# CPU is told in what curl uses for a GET of one object, and held near what it is.
 _CPU_BUDGET = 20
 _RESTART_BUDGET = 2000
 _SILENT_DNS = "127.0.0.153"

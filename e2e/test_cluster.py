@@ -8,7 +8,6 @@ import re
 import ssl
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -236,7 +235,5 @@ def _alive(pid: int) -> bool:
     ],
 )
 def test_judge_refuses_a_bad_document(document: bytes, message: str) -> None:
-    begun = time.monotonic()
     with pytest.raises(Refused, match=message):
         present(document, "http://127.0.0.1:1", "*.example.com", TOKEN)
-    assert time.monotonic() - begun < 20

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What must be so, by the design's section 3:
+ * What must be so (ARCHITECTURE, "Why no account is lost or made twice"):
  *	- no entry of the Secret is lost by a write of ours, and none is replaced but by an account
  *	  that waited or was retired, when a rotation is asked for; then the old one is retired;
  *	- where CNAMEs are looked up, an entry is replaced only once its CNAME leads to the new one;

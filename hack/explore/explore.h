@@ -10,7 +10,7 @@
  * pkg/controller/snapshot.c, linked as they ship. What is modelled: an API server (world.c:
  * versions, conflicts, merge patches), an acme-dns server that counts (world.c), users (user.c),
  * time and leases (steps.c), and the glue of the controller that sends and folds (process.c, act.c,
- * reference.c, probe.c, verify.c, channel.c).
+ * reference.c, probe.c, verify.c, channel.c). No object has cname.dnsEndpoint.
  *
  * A state is one struct world: numbers only. Everything large, from a Secret to a plan_memory, is
  * kept once in a pool, and its number stands for it; so a state is compared and hashed as bytes.
@@ -47,7 +47,7 @@
 #define TIMEOUT_MS  10000		/* of a POST */
 #define WALL_S	    INT64_C(1800000000)
 #define GRACE_MS    60000
-#define CLAIM_MS    20000 /* design: register-timeout + 10 s */
+#define CLAIM_MS    20000 /* --register-timeout and 10 s */
 #define KEY	    "acmedns.json"
 #define NONCES_EACH 16 /* of one process in one history */
 #define NONCES	    (PROCESSES * NONCES_EACH)

@@ -3,7 +3,7 @@
 #define BASE_ATTR_H
 
 /*
- * The only macros of the house.
+ * The macros that every package may use.
  *
  * A local that owns something is declared with CLEANUP(fn), where fn takes a pointer
  * to the local and accepts NULL inside it. Each type offers that function next to its

@@ -12,7 +12,8 @@
  * Values are escaped and cut at 1,024 bytes, bytes that are not UTF-8 replaced; a pair that would
  * make the line longer than 16 KiB is left out. JSON keys follow Kubernetes' component logs: ts,
  * level, msg. Levels: errors, warnings and info always; log_debug at -v 4 and above, log_trace at
- * -v 6, as sig-instrumentation's logging.md grades them. Remote text only at debug; secrets never.
+ * -v 6, as sig-instrumentation's logging.md grades them. Remote text but the API server's (see
+ * kube.h) only at debug; secrets never.
  */
 
 #include <stdbool.h>
