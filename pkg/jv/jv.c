@@ -67,6 +67,11 @@ size_t jv_count(const char *text, size_t len)
 	return shape_of(text + at, len - at).pieces;
 }
 
+size_t jv_levels(const char *text, size_t len)
+{
+	return (size_t)shape_of(text, len).deepest;
+}
+
 /* jansson's own texts quote the document. */
 static const char *fault_name(enum json_error_code code)
 {
@@ -88,7 +93,7 @@ static json_t *parse(const char *text, size_t len, size_t flags, struct err *err
 	json_t *doc;
 
 	/* jansson parses by recursion, to levels of its own choice. */
-	if (shape_of(text, len).deepest > JV_MAX_DEPTH) {
+	if (jv_levels(text, len) > JV_MAX_DEPTH) {
 		(void)err_set(err, ERR_INVALID, 0, "JSON of more than %d levels", JV_MAX_DEPTH);
 		return NULL;
 	}

@@ -43,6 +43,9 @@ json_t *jv_parse_exact(const char *text, size_t len, struct err *err) MUST_CHECK
  * any other text. */
 size_t jv_count(const char *text, size_t len);
 
+/* How deep objects and arrays are nested in it; of bad JSON up to the fault. */
+size_t jv_levels(const char *text, size_t len);
+
 /* Compact text; the caller frees (wipes, if there are secrets in it). */
 char *jv_text(const json_t *doc, size_t *ret_len);
 

@@ -109,6 +109,9 @@ struct ledger_doc *ledger_doc(const struct ledger *ledger, const char *key)
 	return doc;
 }
 
+/* Of the public document: an entry that is retired is deeper in ours than it was there. */
+#define MOST_LEVELS (JV_MAX_DEPTH - 4)
+
 /* Absent, empty and null are all no accounts; Go reads null so. */
 static json_t *parse_accounts(const struct ledger_value *value, struct err *err)
 {
@@ -116,6 +119,10 @@ static json_t *parse_accounts(const struct ledger_value *value, struct err *err)
 
 	if (!value || value->len == 0)
 		return json_object();
+	if (jv_levels(value->data, value->len) > MOST_LEVELS) {
+		(void)err_set(err, ERR_INVALID, 0, "JSON of more than %d levels", MOST_LEVELS);
+		return NULL;
+	}
 	accounts = jv_parse_exact(value->data, value->len, err);
 	if (!accounts)
 		return NULL;

@@ -15,6 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define UUID "8e5700ea-a4bf-41c7-8a77-e990661dcc6a"
 
 static const char *const domains[] = {"a", "b.example", "c"};
+static const struct acmedns_account account = {
+	.username = UUID, .password = "p", .subdomain = UUID, .fulldomain = UUID ".a"};
 
 static void look(const struct ledger *ledger)
 {
@@ -30,6 +32,48 @@ static void look(const struct ledger *ledger)
 	}
 }
 
+/* A new account at the host, another one at another, and back. */
+static void rotate(struct ledger *ledger)
+{
+	static const char *const hosts[] = {HOST, "https://other.example.com", HOST};
+	static const struct ledger_owner owner = {.uid = UUID, .name = "one"};
+	const char *before = HOST;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(hosts); i++) {
+		const struct ledger_claim claim = {.nonce = "r",
+						   .holder = UUID,
+						   .host = hosts[i],
+						   .timeout_s = 20,
+						   .rotates = true};
+
+		ledger_claim(ledger, KEY, domains[2], &owner, &claim);
+		ledger_store_next(ledger, KEY, domains[2], hosts[i], &account);
+		ledger_switch(ledger, KEY, domains[2], hosts[i], before);
+		ledger_set_rotated(ledger, KEY, domains[2], "1");
+		before = hosts[i];
+	}
+	ledger_rehost(ledger, KEY, domains[2], HOST);
+}
+
+static bool keep_none(const void *ctx, bool annotation, const char *key)
+{
+	(void)ctx;
+	(void)annotation;
+	(void)key;
+	return false;
+}
+
+static void tag(struct ledger *ledger)
+{
+	static const struct ledger_owner owner = {.uid = "2", .name = "two"};
+
+	ledger_put_tag(ledger, false, domains[0], "x", &owner);
+	ledger_put_tag(ledger, true, domains[1], "y", &owner);
+	assert(ledger_drop_tags(ledger, owner.uid, keep_none, NULL) >= 2);
+	ledger_put_tag(ledger, false, domains[0], "z", &owner);
+}
+
 static void edit(struct ledger *ledger)
 {
 	static const struct ledger_owner owner = {.uid = UUID, .name = "one"};
@@ -38,8 +82,6 @@ static void edit(struct ledger *ledger)
 						  .host = HOST,
 						  .timeout_s = 20,
 						  .after_uncertain = true};
-	static const struct acmedns_account account = {
-		.username = UUID, .password = "p", .subdomain = UUID, .fulldomain = UUID ".a"};
 	const char *domain;
 	size_t i;
 
@@ -55,6 +97,8 @@ static void edit(struct ledger *ledger)
 	ledger_store(ledger, KEY, domains[0], HOST, &account);
 	ledger_share(ledger, KEY, domains[0], domains[2]);
 	ledger_claim(ledger, KEY, domains[1], &owner, &claim);
+	rotate(ledger);
+	tag(ledger);
 }
 
 /* What was written can be opened and is no larger than was said. */

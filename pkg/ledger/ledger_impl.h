@@ -57,8 +57,9 @@ bool ledger_owns_tag(const struct ledger *ledger, const char *uid);
 /* ---- ledger_own.c: our own document ---- */
 
 json_t *ledger_own_new(void);
-/* ERR_INVALID unless it is of our version, and whatever we read by name has the type we expect. */
-int ledger_own_check(const json_t *own, struct err *err);
+/* ERR_INVALID unless it is of our version, and whatever we read by name has the type we expect.
+ * What is null in a record is dropped from it. */
+int ledger_own_check(json_t *own, struct err *err);
 
 /* ---- ledger_account.c: one entry of the public document, read as Go would ---- */
 

@@ -16,23 +16,36 @@ json_t *ledger_own_new(void)
 	return own;
 }
 
-/* Absent is fine in the next three, and so is null. */
+/* null is as good as absent, and nobody else has to think of it. */
+static void drop_nulls(json_t *object)
+{
+	const char *key;
+	json_t *value;
+	void *next;
+
+	json_object_foreach_safe(object, next, key, value)
+		if (json_is_null(value))
+			(void)json_object_del(object, key);
+}
+
+/* Absent is fine in the next three. */
 static bool is_text(const json_t *object, const char *name)
 {
-	const json_t *value = jv_get(object, name);
+	const json_t *value = json_object_get(object, name);
 
 	return !value || jv_whole_str(value);
 }
 
 static bool is_count(const json_t *object, const char *name)
 {
-	const json_t *value = jv_get(object, name);
+	const json_t *value = json_object_get(object, name);
 
 	return !value || (json_is_integer(value) && json_integer_value(value) >= 0);
 }
 
-static bool is_claim(const json_t *claim)
+static bool is_claim(json_t *claim)
 {
+	drop_nulls(claim);
 	return !claim ||
 	       (json_is_object(claim) && is_text(claim, "nonce") && is_text(claim, "holder") &&
 		is_text(claim, "owner") && is_text(claim, "host") &&
@@ -57,15 +70,17 @@ static bool is_retired(json_t *retired)
 	return !retired || json_is_object(retired);
 }
 
-static bool is_record(const json_t *record)
+static bool is_record(json_t *record)
 {
 	const char *origin = jv_str(record, "origin");
 
+	drop_nulls(record);
 	return json_is_object(record) && is_text(record, "owner") && is_text(record, "host") &&
 	       is_text(record, "origin") && is_text(record, "rotate") &&
 	       is_count(record, "uncertain") && is_count(record, "lossTime") &&
-	       is_claim(jv_get(record, "claim")) && is_spare(jv_get(record, "next")) &&
-	       is_retired(jv_get(record, "retired")) &&
+	       is_claim(json_object_get(record, "claim")) &&
+	       is_spare(json_object_get(record, "next")) &&
+	       is_retired(json_object_get(record, "retired")) &&
 	       (!*origin || strcmp(origin, "registered") == 0 || strcmp(origin, "adopted") == 0);
 }
 
@@ -114,10 +129,12 @@ static bool are_tags(const json_t *template, const char *name)
 	const char *key;
 	json_t *record;
 
-	json_object_foreach(records, key, record)
+	json_object_foreach(records, key, record) {
+		drop_nulls(record);
 		if (!json_is_object(record) || !is_text(record, "owner") ||
 		    !is_text(record, "value"))
 			return false;
+	}
 	return !records || json_is_object(records);
 }
 
@@ -129,7 +146,7 @@ static int check_template(const json_t *template, struct err *err)
 	return damaged(err, "its template");
 }
 
-int ledger_own_check(const json_t *own, struct err *err)
+int ledger_own_check(json_t *own, struct err *err)
 {
 	if (jv_int(own, "version", 0) != VERSION)
 		return err_set(err, ERR_INVALID, 0,

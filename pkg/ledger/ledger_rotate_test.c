@@ -3,10 +3,13 @@
 
 #include <stdio.h>
 
+#include "base/buf.h"
+
 #define OTHER "https://other.example.com"
-#define ENTRY_OF(name, url)                                                                        \
-	"{\"username\":\"" name "\",\"password\":\"p\",\"fulldomain\":\"" name                     \
-	".a\",\"subdomain\":\"" name "\",\"allowfrom\":[],\"server_url\":\"" url "\"}"
+#define FIELDS(name, url)                                                                          \
+	"\"username\":\"" name "\",\"password\":\"p\",\"fulldomain\":\"" name                      \
+	".a\",\"subdomain\":\"" name "\",\"allowfrom\":[],\"server_url\":\"" url "\""
+#define ENTRY_OF(name, url) "{" FIELDS(name, url) "}"
 #define OWN(record)                                                                                \
 	"{\"version\":1,\"owners\":{\"uid-a\":\"alice\"},\"keys\":{\"" KEY "\":{\"d\":" record "}" \
 	"}"                                                                                        \
@@ -91,6 +94,56 @@ static void test_rotation_at_the_host(void **state)
 	assert_true(docs_count(&docs) <= values);
 	ledger_look(ledger, KEY, "d", &entry);
 	assert_string_equal(entry.rotated, "1");
+}
+
+/* null is as good as absent. */
+static void test_null(void **state)
+{
+	CLEANUP(docs_donep)
+	struct docs docs = docs_of(OWN("{" ORIGIN(HOST) ",\"next\":null,\"retired\":null}"),
+				   "{\"d\":" ENTRY_OF("old", HOST) "}");
+	CLEANUP(ledger_freep) struct ledger *ledger = docs_open(&docs);
+
+	(void)state;
+	assert_null(ledger_spare(ledger, KEY, "d", HOST));
+	store_next(ledger, "new", HOST);
+	ledger_switch(ledger, KEY, "d", HOST, HOST);
+	expect(&docs, &ledger,
+	       OWN("{" ORIGIN(HOST) ",\"retired\":{\"" HOST "\":" ENTRY_OF("old", HOST) "}}"),
+	       "{\"d\":" ENTRY_OF("new", HOST) "}");
+}
+
+static struct docs deep(int arrays)
+{
+	CLEANUP(buf_donep) struct buf text = BUF_INIT(4096);
+	int i;
+
+	(void)buf_adds(&text, "{\"d\":{" FIELDS("old", HOST) ",\"x\":");
+	for (i = 0; i < arrays; i++)
+		(void)buf_adds(&text, "[");
+	for (i = 0; i < arrays; i++)
+		(void)buf_adds(&text, "]");
+	(void)buf_adds(&text, "}}");
+	return docs_of(OWN("{" ORIGIN(HOST) "}"), buf_str(&text));
+}
+
+/* What is retired is deeper in our document, which has to be read again. */
+static void test_levels(void **state)
+{
+	CLEANUP(docs_donep) struct docs docs = deep(58);
+	CLEANUP(docs_donep) struct docs deeper = deep(59);
+	CLEANUP(ledger_freep) struct ledger *ledger = docs_open(&docs);
+	CLEANUP(ledger_freep) struct ledger *refused = NULL;
+	struct err err;
+
+	(void)state;
+	store_next(ledger, "new", HOST);
+	ledger_switch(ledger, KEY, "d", HOST, HOST);
+	docs_reopen(&docs, &ledger);
+	assert_non_null(ledger_spare(ledger, KEY, "d", HOST));
+	refused = ledger_open(deeper.values, deeper.len, &err);
+	assert_int_equal(ledger_use(refused, KEY, &err), -1);
+	assert_non_null(strstr(err.msg, "JSON of more than 60 levels"));
 }
 
 /* The newest of each host is kept. */
@@ -227,6 +280,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rotation_at_the_host),
+		cmocka_unit_test(test_null),
+		cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_retired_accounts),
 		cmocka_unit_test(test_next_is_replaced),
 		cmocka_unit_test(test_an_adopted_entry_retires_whole),

@@ -106,6 +106,21 @@ static void test_taken_over(void **state)
 		    "\"later\":1}}}}");
 }
 
+/* null is as good as absent. */
+static void test_null(void **state)
+{
+	CLEANUP(docs_donep)
+	struct docs docs =
+		docs_of(OWN("{\"labels\":{\"team\":{\"owner\":null,\"value\":null}}}"), NULL);
+	CLEANUP(ledger_freep) struct ledger *ledger = open_with(&docs, NULL);
+
+	(void)state;
+	ledger_put_tag(ledger, false, "team", "a", &one);
+	(void)docs_write(&docs, ledger);
+	assert_json(docs_text(&docs, LEDGER_OWN_KEY),
+		    OWN("{\"labels\":{\"team\":{\"owner\":\"u1\",\"value\":\"a\"}}}"));
+}
+
 /* It is removed only if it is as we put it. */
 static void test_dropped(void **state)
 {
@@ -247,15 +262,11 @@ static void test_damaged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_put),
-		cmocka_unit_test(test_put_again),
-		cmocka_unit_test(test_taken_over),
-		cmocka_unit_test(test_dropped),
-		cmocka_unit_test(test_dropped_beside_others),
-		cmocka_unit_test(test_room),
-		cmocka_unit_test(test_room_of_another),
-		cmocka_unit_test(test_values),
-		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_put),	   cmocka_unit_test(test_put_again),
+		cmocka_unit_test(test_taken_over), cmocka_unit_test(test_null),
+		cmocka_unit_test(test_dropped),	   cmocka_unit_test(test_dropped_beside_others),
+		cmocka_unit_test(test_room),	   cmocka_unit_test(test_room_of_another),
+		cmocka_unit_test(test_values),	   cmocka_unit_test(test_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
