@@ -81,6 +81,7 @@ void ledger_free(struct ledger *ledger)
 	}
 	free(ledger->docs);
 	json_decref(ledger->own);
+	json_decref(ledger->losers);
 	json_decref(ledger->metadata);
 	json_decref(ledger->tags);
 	free(ledger);
@@ -303,6 +304,7 @@ size_t ledger_write(const struct ledger *ledger, struct ledger_value **ret_value
 	for (i = 0; i < ledger->docs_len; i++)
 		if (ledger->docs[i].changed)
 			add_value(&values, &len, ledger->docs[i].key, ledger->docs[i].accounts);
+	ledger_forget_losers(ledger);
 	if (ledger->own_changed)
 		add_value(&values, &len, LEDGER_OWN_KEY, ledger->own);
 	*ret_values = values;

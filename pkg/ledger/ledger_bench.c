@@ -91,6 +91,12 @@ static void record(struct buf *text, size_t i)
 		       i, i);
 }
 
+/* As many of them as there can be. */
+static void owner(struct buf *text, size_t i)
+{
+	(void)buf_addf(text, "\"%zu.example\":{\"owner\":\"%zu\"}", i, i);
+}
+
 static void key_of_one(struct buf *text, size_t i)
 {
 	(void)buf_addf(text, "\"%zu\":{\"a.example\":{\"owner\":\"%zu\"}}", i, i);
@@ -244,6 +250,7 @@ static const struct subject {
 	{"accounts: escapes", LEDGER_MAX_SECRET, "{", escape, "}", edit_accounts},
 	{"accounts: one entry", LEDGER_MAX_SECRET, "{\"0.example\":{", field, "}}", edit_accounts},
 	{"ours: records", LEDGER_MAX_SECRET, OWN "\"" KEY "\":{", record, "}}}", edit_own},
+	{"ours: owners", LEDGER_MAX_SECRET, OWN "\"" KEY "\":{", owner, "}}}", edit_own},
 	{"ours: keys", LEDGER_MAX_SECRET, OWN, key_of_one, "}}", edit_own},
 	{"ours: members", LEDGER_MAX_SECRET, "{\"version\":1,\"owners\":{},\"keys\":{},\"more\":{",
 	 field, "}}", edit_own},

@@ -69,26 +69,30 @@ void ledger_set_created(struct ledger *ledger)
 
 /* ---- owners ---- */
 
-static bool owns_something(const struct ledger *ledger, const char *uid)
+void ledger_note_loser(struct ledger *ledger, const char *uid)
 {
-	CLEANUP(jv_freep) json_t *wanted = json_string(uid);
+	if (!ledger->losers)
+		ledger->losers = json_object();
+	jv_set_bool(ledger->losers, uid, true);
+}
+
+void ledger_forget_losers(const struct ledger *ledger)
+{
 	json_t *keys = json_object_get(ledger->own, "keys");
+	json_t *owners = json_object_get(ledger->own, "owners");
 	const char *key;
 	const char *domain;
 	json_t *records;
 	json_t *record;
 
+	if (!ledger->losers)
+		return;
 	json_object_foreach(keys, key, records)
 		json_object_foreach(records, domain, record)
-			if (json_equal(json_object_get(record, "owner"), wanted))
-				return true;
-	return ledger_owns_tag(ledger, uid);
-}
-
-void ledger_forget_owner(struct ledger *ledger, const char *uid)
-{
-	if (!owns_something(ledger, uid))
-		ledger_drop_own(ledger, json_object_get(ledger->own, "owners"), uid);
+			(void)json_object_del(ledger->losers, jv_str(record, "owner"));
+	ledger_except_tag_owners(ledger, ledger->losers);
+	json_object_foreach(ledger->losers, key, record)
+		(void)json_object_del(owners, key);
 }
 
 void ledger_set_owner(struct ledger *ledger, const char *key, const char *domain,
@@ -101,7 +105,7 @@ void ledger_set_owner(struct ledger *ledger, const char *key, const char *domain
 	ledger_put_own(ledger, record, "owner", json_string(owner->uid));
 	ledger_put_own(ledger, owners, owner->uid, json_string(owner->name));
 	if (json_is_string(before))
-		ledger_forget_owner(ledger, json_string_value(before));
+		ledger_note_loser(ledger, json_string_value(before));
 }
 
 /* ---- claims ---- */

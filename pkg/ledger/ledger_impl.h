@@ -16,7 +16,8 @@ struct ledger {
 	const struct ledger_value *values; /* lent */
 	size_t values_len;
 	json_t *own;
-	bool ours; /* own was in the Secret */
+	bool ours;	/* own was in the Secret */
+	json_t *losers; /* uids, as keys, that ledger_note_loser() was told; NULL: none */
 	bool own_changed;
 	struct ledger_doc *docs;
 	size_t docs_len;
@@ -46,13 +47,17 @@ json_t *ledger_ensure_own(struct ledger *ledger, json_t *object, const char *key
 json_t *ledger_edit_record(struct ledger *ledger, const char *key, const char *domain);
 json_t *ledger_set_origin(struct ledger *ledger, const char *key, const char *domain,
 			  const char *origin, const char *host);
-/* An owner of nothing is forgotten. */
-void ledger_forget_owner(struct ledger *ledger, const char *uid);
+/* It may own nothing any more: if so, ledger_write() drops its name. */
+void ledger_note_loser(struct ledger *ledger, const char *uid);
 void ledger_set_entry(struct ledger *ledger, const char *key, const char *domain, json_t *entry);
+
+/* Drops the names of losers that own nothing; in one walk, as there may be many of them. */
+void ledger_forget_losers(const struct ledger *ledger);
 
 /* ---- ledger_tag.c ---- */
 
-bool ledger_owns_tag(const struct ledger *ledger, const char *uid);
+/* Takes those that own a label or annotation out of uids, whose keys they are. */
+void ledger_except_tag_owners(const struct ledger *ledger, json_t *uids);
 
 /* ---- ledger_own.c: our own document ---- */
 

@@ -61,6 +61,6 @@ size_t ledger_remove_owned(struct ledger *ledger, const char *key, const char *u
 			remove_entry(ledger, key, domain);
 		ledger_drop_own(ledger, records, domain);
 	}
-	ledger_forget_owner(ledger, uid);
+	ledger_note_loser(ledger, uid);
 	return claims;
 }

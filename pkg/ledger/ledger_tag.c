@@ -64,20 +64,19 @@ static bool is_of(const json_t *record, const char *uid)
 	return strcmp(jv_str(record, "owner"), uid) == 0;
 }
 
-static bool has_tag(const struct ledger *ledger, bool annotation, const char *uid)
+static void except_owners(json_t *uids, json_t *records)
 {
 	const char *key;
 	json_t *record;
 
-	json_object_foreach(records_of(ledger, annotation), key, record)
-		if (is_of(record, uid))
-			return true;
-	return false;
+	json_object_foreach(records, key, record)
+		(void)json_object_del(uids, jv_str(record, "owner"));
 }
 
-bool ledger_owns_tag(const struct ledger *ledger, const char *uid)
+void ledger_except_tag_owners(const struct ledger *ledger, json_t *uids)
 {
-	return has_tag(ledger, false, uid) || has_tag(ledger, true, uid);
+	except_owners(uids, records_of(ledger, false));
+	except_owners(uids, records_of(ledger, true));
 }
 
 static size_t count_unwanted(const struct ledger *ledger, bool annotation, const char *uid,
@@ -165,7 +164,7 @@ void ledger_put_tag(struct ledger *ledger, bool annotation, const char *key, con
 	ledger_put_own(ledger, json_object_get(ledger->own, "owners"), owner->uid,
 		       json_string(owner->name));
 	if (before)
-		ledger_forget_owner(ledger, json_string_value(before));
+		ledger_note_loser(ledger, json_string_value(before));
 	if (is_set(ledger, annotation, key, value))
 		return;
 	change(ledger, annotation, key, json_string(value));
@@ -204,7 +203,7 @@ size_t ledger_drop_tags(struct ledger *ledger, const char *uid, ledger_keep_fn *
 		return 0;
 	if (json_object_size(jv_object(ledger->own, "template")) == 0)
 		ledger_drop_own(ledger, ledger->own, "template");
-	ledger_forget_owner(ledger, uid);
+	ledger_note_loser(ledger, uid);
 	return count;
 }
 
