@@ -8,7 +8,9 @@
  * timer, or a place in the queue, for each of those at rest would cost more than the walks.
  */
 
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "acmedns/acmedns.h"
 #include "base/log.h"
@@ -144,6 +146,7 @@ void probe_start(struct record *record, const struct plan_view *view, size_t dom
 	struct ledger_credentials credentials;
 	struct acmedns_probe_result refusal;
 
+	assert(strcmp(record->host->url, spec->host) == 0);
 	probe->record = record;
 	ledger_look_credentials(view->secret.ledger, view->secret.key, spec->domains[domain],
 				&credentials);

@@ -222,8 +222,7 @@ static bool read_secret(const struct plan_view *view, const struct plan_memory *
 				  : decide(action, PLAN_READ_SECRET);
 }
 
-/* What the view says of the host is of that one, as long as registrations run there. */
-static bool is_busy_elsewhere(const struct plan_view *view, const struct plan_memory *memory)
+bool plan_is_busy_elsewhere(const struct plan_view *view, const struct plan_memory *memory)
 {
 	size_t i;
 
@@ -242,7 +241,7 @@ static unsigned int possible_claims(const struct plan_view *view, const struct p
 	/* One that is stored by the same edit leaves its place to the next. */
 	size_t most = (size_t)(PLAN_WORKS - plan_slots_held(memory));
 
-	if (paused || view->host.state != PLAN_HOST_OK || is_busy_elsewhere(view, memory))
+	if (paused || view->host.state != PLAN_HOST_OK || plan_is_busy_elsewhere(view, memory))
 		return 0;
 	if (most > view->host.slots)
 		most = view->host.slots;
@@ -262,7 +261,7 @@ unsigned int plan_claims(const struct plan_view *view, const struct plan_memory 
 static bool prepare_claims(const struct plan_view *view, const struct plan_memory *memory,
 			   const struct plan_assessment *assessment, struct plan_action *action)
 {
-	if (!assessment->count[NEED_CLAIM] || is_busy_elsewhere(view, memory))
+	if (!assessment->count[NEED_CLAIM] || plan_is_busy_elsewhere(view, memory))
 		return false;
 	if (must_wait(view, &memory->claim, action))
 		return false;

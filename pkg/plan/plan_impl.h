@@ -143,6 +143,9 @@ void plan_tag_message(const struct plan_view *view, const struct plan_tags *tags
 bool plan_may_act(const struct plan_view *view);
 /* And its spec is to be brought about. */
 bool plan_may_begin(const struct plan_view *view);
+/* What the view says of the host, and how it is reached, is of another than spec.host: of the one
+ * where the object's requests still run. */
+bool plan_is_busy_elsewhere(const struct plan_view *view, const struct plan_memory *memory);
 /* No pause after a failed read or write of the Secret is on; else the action says when it ends. */
 bool plan_may_try(const struct plan_view *view, const struct plan_memory *memory,
 		  struct plan_action *action);

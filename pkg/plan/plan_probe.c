@@ -207,7 +207,8 @@ void plan_probe(const struct plan_view *view, const struct plan_memory *memory,
 	const char *ignored;
 
 	/* Registrations go first. */
-	if (assessment->count[NEED_WORK] || action->wants_slot)
+	if (assessment->count[NEED_WORK] || action->wants_slot ||
+	    plan_is_busy_elsewhere(view, memory))
 		return;
 	/* A host that is left alone is asked for its health while somebody waits. */
 	action->wants_slot = memory->probe.misses && view->host.state == PLAN_HOST_DOWN;

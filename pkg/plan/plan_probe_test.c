@@ -662,6 +662,24 @@ static void test_no_claim_while_another_host_is_asked(void **state)
 	scene_done(&s);
 }
 
+/* Nor is an account asked for with the address and the proxy of a host that is left. */
+static void test_no_probe_while_another_host_registers(void **state)
+{
+	struct plan_work *work;
+	struct scene s;
+
+	(void)state;
+	scene_at_rest(&s, "['a.test']", A_ACCOUNT, A_OURS);
+	work = &s.memory.works[0];
+	*work = (struct plan_work){.state = PLAN_WORK_POSTING, .nonce = "n", .domain = "b.test"};
+	(void)snprintf(work->host, sizeof(work->host), "https://other.test");
+	due(&s);
+	assert_int_equal(next_action(&s).what, PLAN_WAIT);
+	(void)snprintf(work->host, sizeof(work->host), HOST);
+	assert_int_equal(next_action(&s).what, PLAN_PROBE);
+	scene_done(&s);
+}
+
 /* A round that ends under another spec than it began does not tell what it found before. */
 static void test_round_of_another_spec(void **state)
 {
@@ -870,6 +888,7 @@ int main(void)
 		cmocka_unit_test(test_next_value),
 		cmocka_unit_test(test_answer_about_another),
 		cmocka_unit_test(test_no_claim_while_another_host_is_asked),
+		cmocka_unit_test(test_no_probe_while_another_host_registers),
 		cmocka_unit_test(test_round_of_another_spec),
 		cmocka_unit_test(test_round_of_other_accounts),
 		cmocka_unit_test(test_other_account_was_not_asked),
