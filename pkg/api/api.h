@@ -246,6 +246,10 @@ void api_freep(struct api_registration **registration);
 
 /* The position of a domain in the spec, or -1. */
 int api_domain_index(const struct api_spec *spec, const char *domain);
+
+/* The name of a Secret, say: a DNS subdomain as Kubernetes has it, whose labels may be longer than
+ * DNS' own. */
+bool api_is_object_name(const char *text);
 /* What status says of a domain, or NULL; lent by status until a record is added. */
 struct api_record *api_record_find(const struct api_status *status, const char *domain);
 /* The value in that, or NULL. */

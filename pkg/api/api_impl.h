@@ -21,10 +21,7 @@ static inline const char *api_text(const json_t *value)
 
 /* UNKNOWN, FOUND, MISSING or MISMATCH, as status.records has it. */
 const char *api_verification_name(enum cname_verdict verification) RETURNS_NONNULL;
-/* The name of a Secret or ConfigMap: a DNS subdomain as Kubernetes has it, whose labels may be
- * longer than DNS' own. */
-bool api_is_object_name(const char *text);
-/* A key of their data. */
+/* A key of a Secret's or a ConfigMap's data. */
 bool api_is_data_key(const char *text, size_t max);
 
 /* ---- api_auth.c ---- */

@@ -71,7 +71,7 @@ enum plan_need plan_judge_owner(const struct plan_view *view, const struct plan_
 	const struct plan_owner *owner = &memory->owner;
 	bool valid = owner->generation == view->object->generation;
 
-	if (!*name)
+	if (!api_is_object_name(name)) /* or none at all: nobody can be asked */
 		return NEED_NOTHING;
 	if (valid && has_bit(owner->free, bit) && is_asked(owner, uid) &&
 	    view->now_ms - owner->asked_ms < PLAN_OWNER_MS)

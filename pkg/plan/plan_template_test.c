@@ -18,7 +18,7 @@ static void begin(struct scene *s, const char *spec, const char *template, const
 	CLEANUP(jv_freep) json_t *json = parse(metadata);
 	CLEANUP(mem_freep)
 	char *own = mem_printf("{'version':1,'created':true,'owners':{'uid-1':'one','uid-2':'two',"
-			       "'uid-4':'No Name','uid-5':'" LONG_NAME "'},'keys':{'" KEY
+			       "'uid-4':'" LABEL_64 "','uid-5':'" LONG_NAME "'},'keys':{'" KEY
 			       "':" A_OURS "},'template':%s}",
 			       template);
 

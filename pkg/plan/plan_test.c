@@ -270,6 +270,8 @@ static const struct row owners[] = {
 	 .owner = "two"},
 	{"it has no name", .accounts = A_ACCOUNT,
 	 .records = "{'a.test':" REGISTERED_OF("uid-9") "}", .want = PLAN_EDIT_SECRET},
+	{"it has a name that no object can have", .accounts = A_ACCOUNT,
+	 .records = "{'a.test':" REGISTERED_OF("uid-8") "}", .want = PLAN_EDIT_SECRET},
 	{"it holds the domain", ON(two_holds_a), .accounts = A_ACCOUNT, .records = OF_TWO,
 	 .want = PLAN_PATCH_STATUS, .ready = API_REASON_DOMAIN_CONFLICT},
 	{"it held it a minute ago", ON(two_holds_a, asked_long_ago), .accounts = A_ACCOUNT,

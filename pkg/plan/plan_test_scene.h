@@ -30,6 +30,8 @@
 #define HOST "https://auth.test"
 #define FULL "11111111-1111-4111-8111-111111111111.auth.test"
 /* Longer than any of Kubernetes'. */
+/* A name that an object may have, and no host: one of its labels is too long. */
+#define LABEL_64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 #define LONG_UID "0123456789012345678901234567890123456789012345678901234567890123456789"
 
 /* ---- pieces of the documents ---- */
@@ -130,11 +132,12 @@ static inline void add_value(struct scene *scene, const char *key, const char *t
 static inline void set_secret(struct scene *scene, const char *accounts, const char *records)
 {
 	CLEANUP(mem_freep)
-	char *own = mem_printf("{'version':1,'owners':{'uid-1':'one','uid-2':'two','uid-3':'three',"
-			       "'uid-4':'No Name',"
-			       "'" LONG_UID "':'long'}"
-			       ",'keys':{'" KEY "':%s}}",
-			       records ? records : "");
+	char *own = mem_printf(
+		"{'version':1,'owners':{'uid-1':'one','uid-2':'two','uid-3':'three','uid-8':'..',"
+		"'uid-4':'" LABEL_64 "',"
+		"'" LONG_UID "':'long'}"
+		",'keys':{'" KEY "':%s}}",
+		records ? records : "");
 
 	ledger_free(TAKE(scene->ledger));
 	while (scene->values_len > 0) {
