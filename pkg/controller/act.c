@@ -284,6 +284,11 @@ bool act_is_not_found(const json_t *status, const struct err *err)
 	return err->kind == ERR_NOT_FOUND && strcmp(jv_str(status, "reason"), "NotFound") == 0;
 }
 
+bool act_is_forbidden(const struct err *err)
+{
+	return err->kind == ERR_DENIED && err->code != 401;
+}
+
 /* What came is neither an object nor a proper 404: that would end ownerships and registrations. */
 static bool is_no_answer(const json_t *object, const struct err *err)
 {

@@ -284,8 +284,8 @@ static void end_read(struct record *record, const struct err *err)
 	record_view(record, &view);
 	if (err) {
 		plan_fold_read_failed(memory, &view,
-				      err->kind == ERR_DENIED ? API_REASON_SECRET_DENIED
-							      : API_REASON_SECRET_UNAVAILABLE);
+				      act_is_forbidden(err) ? API_REASON_SECRET_DENIED
+							    : API_REASON_SECRET_UNAVAILABLE);
 		channel_respect(&memory->read, err);
 	} else {
 		plan_fold_read(memory, &view);
@@ -336,7 +336,7 @@ static void on_read(void *ctx, json_t *object, const struct err *err)
 	struct channel *channel = ctx;
 
 	channel->call = NULL;
-	if (err && err->kind != ERR_NOT_FOUND) {
+	if (err && !act_is_not_found(object, err)) {
 		log_warn("reading a Secret failed", "namespace", channel->namespace, "name",
 			 channel->name, "err", err->msg, NULL);
 		channel_end_reads(channel, err);

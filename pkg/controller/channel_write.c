@@ -197,8 +197,8 @@ static bool can_divide(const struct channel *channel)
 
 static void write_failed(struct channel *channel, const json_t *status, const struct err *err)
 {
-	bool refused = err->kind == ERR_DENIED || err->kind == ERR_INVALID ||
-		       (err->kind == ERR_NOT_FOUND && !channel->snapshot.exists);
+	bool refused = act_is_forbidden(err) || err->kind == ERR_INVALID ||
+		       (act_is_not_found(status, err) && !channel->snapshot.exists);
 	struct plan_written written = {
 		.outcome = refused ? PLAN_WRITE_REFUSED : PLAN_WRITE_UNKNOWN,
 		.sent_ms = channel->sent_ms,

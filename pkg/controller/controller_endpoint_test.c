@@ -304,13 +304,6 @@ static void test_not_without_the_flag(void **state)
 
 /* ---- deletionPolicy Delete ---- */
 
-static bool has_finalizers(struct world *w, size_t len)
-{
-	const json_t *object = json_object_get(w->peer.registrations, "a");
-
-	return json_array_size(jv_array(object, "metadata.finalizers")) == len;
-}
-
 static void check_finalizers(struct peer *peer, const char *request)
 {
 	const json_t *object = json_object_get(peer->registrations, "a");
@@ -331,22 +324,14 @@ static void start_delete(struct world *w)
 	UNTIL(w, is_handed(w));
 }
 
-static void mark_deleted(struct world *w)
-{
-	json_t *object = json_deep_copy(json_object_get(w->peer.registrations, "a"));
-
-	jv_set_str(jv_object(object, "metadata"), "deletionTimestamp", "2026-01-01T00:00:00Z");
-	peer_put_registration(&w->peer, object);
-}
-
 static void test_it_goes_with_the_object(void **state)
 {
 	struct world *w = *state;
 
 	start_delete(w);
 	given_lost(w, DELETE_ENDPOINT, 500, 1);
-	mark_deleted(w);
-	UNTIL(w, has_finalizers(w, 0));
+	given_deleted(w, "a");
+	UNTIL(w, has_finalizers(w, "a", 0));
 	assert_null(endpoint(w));
 	assert_int_equal(count_accounts(w, "a"), 0);
 	assert_int_equal(peer_count(&w->peer, DELETE_ENDPOINT), 1);
@@ -358,7 +343,7 @@ static void test_it_goes_with_the_field(void **state)
 
 	start_delete(w);
 	given_spec(w, "a", "cname", json_pack("{s:b}", "verify", 0));
-	UNTIL(w, has_finalizers(w, 1));
+	UNTIL(w, has_finalizers(w, "a", 1));
 	assert_null(endpoint(w));
 	assert_int_equal(peer_count(&w->peer, DELETE_ENDPOINT), 1);
 	assert_int_equal(count_accounts(w, "a"), 1);
@@ -370,8 +355,8 @@ static void test_what_cannot_be_deleted_is_told(void **state)
 
 	start_delete(w);
 	given_fault(w, DELETE_ENDPOINT, 403, 3);
-	mark_deleted(w);
-	UNTIL(w, has_finalizers(w, 0));
+	given_deleted(w, "a");
+	UNTIL(w, has_finalizers(w, "a", 0));
 	UNTIL(w, has_event(w, "DNSEndpointNotDeleted"));
 	assert_non_null(endpoint(w));
 }

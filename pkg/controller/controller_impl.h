@@ -176,6 +176,8 @@ void act_cancel(struct record *record);
 void act_failed(struct record *record, const char *what, const struct err *err);
 /* A 404 by the API server's own word, and not by that of something before it. */
 bool act_is_not_found(const json_t *status, const struct err *err);
+/* A right is missing. A token that is being replaced brings a 401, which says nothing of rights. */
+bool act_is_forbidden(const struct err *err);
 /* Accounts that may exist unknown to anybody were counted. */
 void act_count_orphans(struct record *record, unsigned int count);
 

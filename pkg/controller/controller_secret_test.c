@@ -112,6 +112,28 @@ static void test_reasons_of_refusals(void **state)
 	assert_int_equal(w->peer.posts, 0);
 }
 
+/* A proxy on its way up, and a token that is being replaced. */
+static void test_answers_that_say_nothing_of_the_secret(void **state)
+{
+	struct world *w = *state;
+
+	world_start(w);
+	given_fault(w, GET_SECRET, 401, 1);
+	given(w, "a", "s", "[\"a.example.org\"]");
+	given_spec(w, "a", "deletionPolicy", json_string("Delete"));
+	UNTIL(w, is_ready(w, "a") && has_finalizers(w, "a", 1));
+	peer_fail(&w->peer, &(struct peer_fault){.what = GET_SECRET,
+						 .status = 404,
+						 .times = 1,
+						 .body = "404 page not found"});
+	given_fault(w, GET_SECRET, 401, 1);
+	given_fault(w, PATCH_SECRET, 401, 1);
+	given_deleted(w, "a");
+	UNTIL(w, has_finalizers(w, "a", 0));
+	assert_int_equal(count_accounts(w, "s"), 0);
+	assert_false(has_event(w, "EntriesNotDeleted") || has_event(w, "SecretDenied"));
+}
+
 static void test_immutable_secret(void **state)
 {
 	struct world *w = *state;
@@ -151,6 +173,7 @@ int main(void)
 		CASE(test_refused_merged_write_is_sent_piecewise),
 		CASE(test_refused_claim_does_not_hold_up_a_store),
 		CASE(test_reasons_of_refusals),
+		CASE(test_answers_that_say_nothing_of_the_secret),
 		CASE(test_immutable_secret),
 		CASE(test_reply_lost),
 	};

@@ -199,6 +199,15 @@ static inline void given_spec(struct world *w, const char *name, const char *fie
 	peer_put_registration(&w->peer, object);
 }
 
+/* By a user; finalizers hold it. */
+static inline void given_deleted(struct world *w, const char *name)
+{
+	json_t *object = json_deep_copy(json_object_get(w->peer.registrations, name));
+
+	jv_set_str(jv_object(object, "metadata"), "deletionTimestamp", "2026-01-01T00:00:00Z");
+	peer_put_registration(&w->peer, object);
+}
+
 /* text NULL: without data. */
 static inline void given_secret(struct world *w, const char *name, const char *text)
 {
@@ -248,6 +257,13 @@ static inline bool has_reason(struct world *w, const char *name, const char *typ
 			      const char *reason)
 {
 	return strcmp(jv_str(condition(w, name, type), "reason"), reason) == 0;
+}
+
+static inline bool has_finalizers(struct world *w, const char *name, size_t len)
+{
+	const json_t *object = json_object_get(w->peer.registrations, name);
+
+	return json_array_size(jv_array(object, "metadata.finalizers")) == len;
 }
 
 /* A document in the Secret, owned by the caller; NULL when it is not there. */

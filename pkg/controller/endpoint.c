@@ -103,12 +103,6 @@ static bool is_absent(const json_t *status, const struct err *err)
 	return act_is_not_found(status, err) && *jv_str(status, "details.name");
 }
 
-/* A token that is being replaced brings a 401, which says nothing of rights. */
-static bool is_forbidden(const struct err *err)
-{
-	return err->kind == ERR_DENIED && err->code != 401;
-}
-
 static enum plan_endpoint_state judge_refusal(const struct plan_view *view, const json_t *status,
 					      const struct err *err)
 {
@@ -120,7 +114,7 @@ static enum plan_endpoint_state judge_refusal(const struct plan_view *view, cons
 			       : PLAN_ENDPOINT_CURRENT;
 	if (err->kind == ERR_NOT_FOUND)
 		return PLAN_ENDPOINT_NO_KIND;
-	return is_forbidden(err) ? PLAN_ENDPOINT_DENIED : PLAN_ENDPOINT_UNANSWERED;
+	return act_is_forbidden(err) ? PLAN_ENDPOINT_DENIED : PLAN_ENDPOINT_UNANSWERED;
 }
 
 static json_t *make_body(const struct plan_view *view)
@@ -165,7 +159,7 @@ static enum plan_endpoint_state judge_failed_write(const struct err *err)
 	case ERR_NOT_FOUND: /* of what: the next look will tell */
 		return PLAN_ENDPOINT_CHANGED;
 	case ERR_DENIED:
-		return is_forbidden(err) ? PLAN_ENDPOINT_REFUSED : PLAN_ENDPOINT_UNANSWERED;
+		return act_is_forbidden(err) ? PLAN_ENDPOINT_REFUSED : PLAN_ENDPOINT_UNANSWERED;
 	case ERR_INVALID:
 		return PLAN_ENDPOINT_REFUSED;
 	default:

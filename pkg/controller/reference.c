@@ -107,10 +107,10 @@ static void on_read(void *ctx, json_t *object, const struct err *err)
 	if (!owner) {
 		reference_drop(record);
 		record_act_ended(record);
-	} else if (err && err->kind == ERR_DENIED) {
+	} else if (err && act_is_forbidden(err)) {
 		(void)auth_denied(auth, &owner->spec, &problem);
 		fold(record, &problem);
-	} else if (err && err->kind != ERR_NOT_FOUND) {
+	} else if (err && !act_is_not_found(object, err)) {
 		reference_drop(record);
 		act_failed(record, "reading what the spec refers to failed", err);
 	} else if (auth_take(auth, &owner->spec, err ? NULL : object, &problem)) {
