@@ -3,6 +3,9 @@
 
 #include "plan/plan_impl.h"
 
+/* Of an API server that does not answer for the Secret: some two minutes. */
+#define MOST_TRIES 8
+
 bool plan_is_leaving(const struct plan_view *view)
 {
 	return view->object && view->object->deleting && view->leading &&
@@ -26,11 +29,36 @@ size_t plan_removals(const struct plan_view *view, const struct plan_memory *mem
 				  spec->domains_len);
 }
 
+/* While the API server answers nothing the finalizer cannot be taken off, either; but it may be the
+ * Secret alone that it fails for. Each time that is tried once more before. */
+static bool is_hopeless(const struct plan_view *view, const struct plan_failure *failure)
+{
+	if (failure->reason == API_REASON_SECRET_UNAVAILABLE)
+		return failure->times >= MOST_TRIES && view->now_ms < failure->retry_ms;
+	return failure->reason != API_REASON_OTHER;
+}
+
+static const char *failure_text(enum api_reason reason)
+{
+	switch ((int)reason) {
+	case API_REASON_SECRET_TOO_LARGE:
+		return "the Secret would pass 1 MiB; the entries stay in it";
+	case API_REASON_NAMESPACE_TERMINATING:
+		return "the namespace is being terminated, and the entries with it";
+	case API_REASON_SECRET_DENIED:
+		return "the API server denies access to the Secret; the entries stay in it";
+	default:
+		return "the API server does not answer for the Secret; the entries stay in it";
+	}
+}
+
 /* NULL: the Secret can be read and written, as far as is known. */
 static const char *why_left(const struct plan_view *view, const struct plan_memory *memory)
 {
-	if (plan_is_told(&memory->read) || plan_is_told(&memory->write))
-		return "the API server denies access to the Secret; the entries stay in it";
+	if (is_hopeless(view, &memory->read))
+		return failure_text(memory->read.reason);
+	if (is_hopeless(view, &memory->write))
+		return failure_text(memory->write.reason);
 	if (view->secret.state == PLAN_SECRET_UNREAD || !view->secret.fresh)
 		return NULL;
 	if (!view->secret.opaque || !view->secret.ledger)

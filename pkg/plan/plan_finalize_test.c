@@ -130,10 +130,21 @@ static void write_denied(struct scene *s)
 	s->memory.write = failure(API_REASON_SECRET_DENIED, 1, NOW + 700);
 }
 
+static void write_too_large(struct scene *s)
+{
+	s->memory.write = failure(API_REASON_SECRET_TOO_LARGE, 1, NOW + 700);
+}
+
+static void write_terminating(struct scene *s)
+{
+	s->memory.write = failure(API_REASON_NAMESPACE_TERMINATING, 1, NOW + 700);
+}
+
 static void test_a_secret_that_cannot_be_used_holds_nothing(void **state)
 {
-	static given_fn *const troubles[] = {unparsable, not_opaque, immutable, denied,
-					     write_denied};
+	static given_fn *const troubles[] = {unparsable,       not_opaque,   immutable,
+					     denied,	       write_denied, write_too_large,
+					     write_terminating};
 	struct scene s;
 	size_t i;
 
@@ -152,16 +163,19 @@ static void test_a_secret_that_cannot_be_used_holds_nothing(void **state)
 	}
 }
 
-/* Once or twice is no news. */
+/* For minutes: until then the finalizer could not be taken off, either, as a rule. */
 static void test_an_api_server_that_does_not_answer_is_asked_again(void **state)
 {
 	struct scene s;
 
 	(void)state;
 	leave(&s, DELETE);
-	s.memory.read = failure(API_REASON_SECRET_UNAVAILABLE, 2, NOW + 700);
+	s.view.secret.fresh = false;
+	s.memory.read = failure(API_REASON_SECRET_UNAVAILABLE, 7, NOW + 700);
 	expect(&s, PLAN_WAIT);
-	s.memory.read = failure(API_REASON_SECRET_UNAVAILABLE, 3, NOW + 700);
+	s.memory.read = failure(API_REASON_SECRET_UNAVAILABLE, 8, NOW); /* it is tried first */
+	expect(&s, PLAN_READ_SECRET);
+	s.memory.read = failure(API_REASON_SECRET_UNAVAILABLE, 9, NOW + 700);
 	expect_leftover(&s);
 	scene_done(&s);
 }
