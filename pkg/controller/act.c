@@ -26,7 +26,20 @@ struct patch {
 	unsigned int news;
 	bool visits; /* the first of its generation: that it was accepted is what matters */
 	char rv[KUBE_RV_LEN];
+	struct api_status status;
 };
+
+static void patch_free(struct patch *patch)
+{
+	if (patch)
+		api_status_done(&patch->status);
+	free(patch);
+}
+
+static void patch_freep(struct patch **patch)
+{
+	patch_free(*patch);
+}
 
 static void count_result(struct controller *controller, const char *result)
 {
@@ -212,13 +225,41 @@ static void send_patch(struct record *record, const char *subresource, json_t *b
 	record->call = kube_start(record->controller->options.kube, &req);
 }
 
+/* Its outcome is known, or does not matter any more. */
+static void end_lost(struct record *record)
+{
+	patch_free(TAKE(record->lost));
+}
+
+static void count_drift(const struct record *record, const struct patch *patch)
+{
+	if (patch->news & PLAN_NEWS_DRIFTED)
+		metrics_add(record->controller->metrics.drifts, NULL, 1);
+}
+
+/* A patch whose reply was lost was accepted, if the object now says what it does. */
+static void settle_lost(struct record *record, const struct api_registration *object)
+{
+	const struct patch *lost = record->lost;
+
+	if (!lost || !object || strcmp(object->resource_version, lost->rv) == 0)
+		return;
+	if (api_status_equal(&object->status, &lost->status)) {
+		count_drift(record, lost);
+		plan_fold_news(record_memory(record), lost->news);
+	}
+	end_lost(record);
+}
+
 static void on_patched(void *ctx, json_t *object, const struct err *err)
 {
 	struct record *record = ctx;
-	CLEANUP(mem_freep) struct patch *patch = TAKE(record->patch);
+	CLEANUP(patch_freep) struct patch *patch = TAKE(record->patch);
 	struct err futile;
 
 	record->call = NULL;
+	if (err && err->kind == ERR_TRANSIENT && patch->news && !record->lost)
+		record->lost = TAKE(patch);
 	if (err) {
 		act_failed(record, "patching status failed", err);
 		return;
@@ -230,14 +271,15 @@ static void on_patched(void *ctx, json_t *object, const struct err *err)
 		act_failed(record, "patching status failed", &futile);
 		return;
 	}
-	if (patch->news & PLAN_NEWS_DRIFTED)
-		metrics_add(record->controller->metrics.drifts, NULL, 1);
+	end_lost(record);
+	count_drift(record, patch);
 	plan_fold_status(record_memory(record), patch->generation, patch->news);
 	record_act_ended(record);
 }
 
+/* The status is stolen. */
 static void act_patch(struct record *record, const struct plan_view *view,
-		      const struct api_status *status)
+		      struct api_status *status)
 {
 	CLEANUP(jv_freep)
 	json_t *body = api_status_patch(view->object, status, mono_wall_us() / 1000000);
@@ -250,6 +292,8 @@ static void act_patch(struct record *record, const struct plan_view *view,
 	};
 	(void)snprintf(record->patch->rv, sizeof(record->patch->rv), "%s",
 		       view->object->resource_version);
+	record->patch->status = *status;
+	api_status_init(status, -1);
 	send_patch(record, "status", body, on_patched);
 }
 
@@ -366,7 +410,8 @@ void act_cancel(struct record *record)
 {
 	kube_cancel(TAKE(record->call));
 	reference_drop(record);
-	free(TAKE(record->patch));
+	patch_free(TAKE(record->patch));
+	end_lost(record);
 	free(TAKE(record->asked_uid));
 	post_cancel_all(record);
 	probe_cancel(record);
@@ -497,6 +542,7 @@ static void pass(struct record *record)
 		record->due_ms = mono_ms();
 	}
 	record_view(record, &view);
+	settle_lost(record, view.object);
 	plan(&view, record_memory(record), &action);
 	log_trace("pass", "namespace", record->namespace, "name", record->name, "action",
 		  plan_what_name(action.what), NULL);

@@ -71,6 +71,7 @@ struct record {
 	unsigned int streak;	  /* acts since plan() last found nothing to do */
 	struct kube_call *call;	  /* the patch or question under way */
 	struct patch *patch;	  /* what that patch says */
+	struct patch *lost;	  /* one with news whose outcome is not known; NULL: none */
 	char *asked_uid;	  /* whom that question is about */
 	unsigned int asked_at;	  /* channel->changes when it was sent */
 	struct post *posts[PLAN_WORKS];

@@ -107,6 +107,21 @@ static void test_drift(void **state)
 	resolver_stop(&resolver);
 }
 
+/* What is told of a patch does not hang on its answer. */
+static void test_drift_whose_reply_is_lost(void **state)
+{
+	struct world *w = *state;
+	struct resolver resolver;
+
+	start_found(w, &resolver);
+	set_cname(&resolver, OWNER, "elsewhere.example.org");
+	given_lost(w, PATCH_STATUS, 500, 1);
+	verify(w, "a", "moved");
+	UNTIL(w, has_event(w, "CNAMEMismatch"));
+	assert_true(has_metric(w, "acmedns_cname_drifts_total 1"));
+	resolver_stop(&resolver);
+}
+
 static void test_zone_is_not_delegated(void **state)
 {
 	struct world *w = *state;
@@ -217,6 +232,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_missing_then_found),
 		CASE(test_drift),
+		CASE(test_drift_whose_reply_is_lost),
 		CASE(test_zone_is_not_delegated),
 		CASE(test_suspended_and_disabled),
 		CASE(test_no_answer),

@@ -322,6 +322,8 @@ void plan_edit(const struct plan_view *view, const struct plan_memory *memory,
 
 /* The status patch of a generation was accepted; news as plan_news() said. */
 void plan_fold_status(struct plan_memory *memory, int64_t generation, unsigned int news);
+/* It turned out only later that it was: nothing hangs on that but what is to be told. */
+void plan_fold_news(struct plan_memory *memory, unsigned int news);
 
 /* A fresh reading of the Secret is in the view: notes whose claims are there. */
 void plan_fold_read(struct plan_memory *memory, const struct plan_view *view);

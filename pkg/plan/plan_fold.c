@@ -104,6 +104,11 @@ unsigned int plan_news(const struct api_registration *object, const struct api_s
 	       (plan_is_drift(object, written) ? PLAN_NEWS_DRIFTED : 0U);
 }
 
+void plan_fold_news(struct plan_memory *memory, unsigned int news)
+{
+	memory->news = (uint8_t)(memory->news | news);
+}
+
 void plan_fold_status(struct plan_memory *memory, int64_t generation, unsigned int news)
 {
 	/* What the server refused is what another spec said; an outcome that is not known is
@@ -111,7 +116,7 @@ void plan_fold_status(struct plan_memory *memory, int64_t generation, unsigned i
 	if (memory->visited_generation != generation)
 		forget(&memory->claim);
 	memory->visited_generation = generation;
-	memory->news = (uint8_t)(memory->news | news);
+	plan_fold_news(memory, news);
 	/* Each patch says it. */
 	memset(&memory->finding, 0, sizeof(memory->finding));
 }
