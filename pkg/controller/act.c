@@ -2,7 +2,6 @@
 
 /* Acting: one pass over an object, and the end of everything that a pass starts. */
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,27 +18,6 @@
 /* plan() wants to look again at a time that has come: never in a tight circle. */
 #define WAIT_LEAST_MS	 10
 #define THROTTLED_JITTER 20 /* per cent */
-
-/* What a status patch under way says, for the fold. */
-struct patch {
-	int64_t generation;
-	unsigned int news;
-	bool visits; /* the first of its generation: that it was accepted is what matters */
-	char rv[KUBE_RV_LEN];
-	struct api_status status;
-};
-
-static void patch_free(struct patch *patch)
-{
-	if (patch)
-		api_status_done(&patch->status);
-	free(patch);
-}
-
-static void patch_freep(struct patch **patch)
-{
-	patch_free(*patch);
-}
 
 static void count_result(struct controller *controller, const char *result)
 {
@@ -180,8 +158,6 @@ void act_count_orphans(struct record *record, unsigned int count)
 	emit(record, record_object(record), &message);
 }
 
-/* ---- the status patch ---- */
-
 void act_failed(struct record *record, const char *what, const struct err *err)
 {
 	struct controller *controller = record->controller;
@@ -198,127 +174,6 @@ void act_failed(struct record *record, const char *what, const struct err *err)
 	else
 		workq_add_backoff(controller->queue, record->uid);
 	workq_done(controller->queue, record->uid);
-}
-
-/* What the cache has to bring before the next pass, see is_behind(). */
-static void note_own_write(struct record *record, const json_t *object)
-{
-	(void)snprintf(record->own_rv, sizeof(record->own_rv), "%s",
-		       jv_str(object, "metadata.resourceVersion"));
-}
-
-static void send_patch(struct record *record, const char *subresource, json_t *body,
-		       kube_done_fn *on_done)
-{
-	const struct kube_request req = {
-		.verb = "patch",
-		.resource = &controller_registrations,
-		.namespace = record->namespace,
-		.name = record->name,
-		.subresource = subresource,
-		.patch = KUBE_MERGE_PATCH,
-		.body = body,
-		.on_done = on_done,
-		.ctx = record,
-	};
-
-	record->call = kube_start(record->controller->options.kube, &req);
-}
-
-/* Its outcome is known, or does not matter any more. */
-static void end_lost(struct record *record)
-{
-	patch_free(TAKE(record->lost));
-}
-
-static void count_drift(const struct record *record, const struct patch *patch)
-{
-	if (patch->news & PLAN_NEWS_DRIFTED)
-		metrics_add(record->controller->metrics.drifts, NULL, 1);
-}
-
-/* A patch whose reply was lost was accepted, if the object now says what it does. */
-static void settle_lost(struct record *record, const struct api_registration *object)
-{
-	const struct patch *lost = record->lost;
-
-	if (!lost || !object || strcmp(object->resource_version, lost->rv) == 0)
-		return;
-	if (api_status_equal(&object->status, &lost->status)) {
-		count_drift(record, lost);
-		plan_fold_news(record_memory(record), lost->news);
-	}
-	end_lost(record);
-}
-
-static void on_patched(void *ctx, json_t *object, const struct err *err)
-{
-	struct record *record = ctx;
-	CLEANUP(patch_freep) struct patch *patch = TAKE(record->patch);
-	struct err futile;
-
-	record->call = NULL;
-	if (err && err->kind == ERR_TRANSIENT && patch->news && !record->lost)
-		record->lost = TAKE(patch);
-	if (err) {
-		act_failed(record, "patching status failed", err);
-		return;
-	}
-	note_own_write(record, object);
-	if (!patch->visits && strcmp(record->own_rv, patch->rv) == 0) {
-		(void)err_set(&futile, ERR_INVALID, 0,
-			      "it changed nothing; is the CustomResourceDefinition an older one?");
-		act_failed(record, "patching status failed", &futile);
-		return;
-	}
-	end_lost(record);
-	count_drift(record, patch);
-	plan_fold_status(record_memory(record), patch->generation, patch->news);
-	record_act_ended(record);
-}
-
-/* The status is stolen. */
-static void act_patch(struct record *record, const struct plan_view *view,
-		      struct api_status *status)
-{
-	CLEANUP(jv_freep)
-	json_t *body = api_status_patch(view->object, status, mono_wall_us() / 1000000);
-
-	record->patch = mem_zalloc(sizeof(*record->patch));
-	*record->patch = (struct patch){
-		.generation = view->object->generation,
-		.news = plan_news(view->object, status),
-		.visits = record_memory(record)->visited_generation != view->object->generation,
-	};
-	(void)snprintf(record->patch->rv, sizeof(record->patch->rv), "%s",
-		       view->object->resource_version);
-	record->patch->status = *status;
-	api_status_init(status, -1);
-	send_patch(record, "status", body, on_patched);
-}
-
-/* ---- the finalizers ---- */
-
-static void on_finalizer(void *ctx, json_t *object, const struct err *err)
-{
-	struct record *record = ctx;
-
-	record->call = NULL;
-	if (err) {
-		act_failed(record, "patching a finalizer failed", err);
-		return;
-	}
-	note_own_write(record, object);
-	record_act_ended(record);
-}
-
-static void act_finalizer(struct record *record, const struct plan_view *view,
-			  const struct plan_action *action)
-{
-	CLEANUP(jv_freep)
-	json_t *body = api_finalizer_patch(view->object, action->finalizer, action->add);
-
-	send_patch(record, NULL, body, on_finalizer);
 }
 
 /* ---- questions ---- */
@@ -410,8 +265,7 @@ void act_cancel(struct record *record)
 {
 	kube_cancel(TAKE(record->call));
 	reference_drop(record);
-	patch_free(TAKE(record->patch));
-	end_lost(record);
+	patch_drop(record);
 	free(TAKE(record->asked_uid));
 	post_cancel_all(record);
 	probe_cancel(record);
@@ -457,7 +311,7 @@ static void act(struct record *record, const struct plan_view *view, struct plan
 		act_wait(record, action, view->now_ms);
 		break;
 	case PLAN_PATCH_STATUS:
-		act_patch(record, view, &action->status);
+		patch_status(record, view, &action->status);
 		break;
 	case PLAN_READ_SECRET:
 		channel_read(record->channel, record);
@@ -493,7 +347,7 @@ static void act(struct record *record, const struct plan_view *view, struct plan
 			act_event(record, view, action->news);
 		break;
 	case PLAN_PATCH_FINALIZER:
-		act_finalizer(record, view, action);
+		patch_finalizer(record, view, action);
 		break;
 	case PLAN_PROBE:
 		probe_start(record, view, action->domain);
@@ -542,7 +396,7 @@ static void pass(struct record *record)
 		record->due_ms = mono_ms();
 	}
 	record_view(record, &view);
-	settle_lost(record, view.object);
+	patch_settle(record, view.object);
 	plan(&view, record_memory(record), &action);
 	log_trace("pass", "namespace", record->namespace, "name", record->name, "action",
 		  plan_what_name(action.what), NULL);

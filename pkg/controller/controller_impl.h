@@ -182,6 +182,17 @@ bool act_is_forbidden(const struct err *err);
 /* Accounts that may exist unknown to anybody were counted. */
 void act_count_orphans(struct record *record, unsigned int count);
 
+/* ---- patch.c: status and finalizers ---- */
+
+/* Each ends with record_act_ended() or act_failed(). The status is stolen. */
+void patch_status(struct record *record, const struct plan_view *view, struct api_status *status);
+void patch_finalizer(struct record *record, const struct plan_view *view,
+		     const struct plan_action *action);
+/* Before a pass: a status patch whose reply was lost was accepted, if the object now says what it
+ * does; then its news are folded. */
+void patch_settle(struct record *record, const struct api_registration *object);
+void patch_drop(struct record *record);
+
 /* ---- post.c: POST /register ---- */
 
 void post_start(struct record *record, const struct plan_view *view, int work);
