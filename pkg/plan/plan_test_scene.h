@@ -29,9 +29,9 @@
 #define KEY  "acmedns.json"
 #define HOST "https://auth.test"
 #define FULL "11111111-1111-4111-8111-111111111111.auth.test"
-/* Longer than any of Kubernetes'. */
 /* A name that an object may have, and no host: one of its labels is too long. */
 #define LABEL_64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+/* Longer than any of Kubernetes'. */
 #define LONG_UID "0123456789012345678901234567890123456789012345678901234567890123456789"
 
 /* ---- pieces of the documents ---- */
