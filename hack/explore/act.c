@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What pkg/controller's act.c and post.c do: what a pass has decided is begun, and its end is
- * folded. A change there that matters for safety is to be made here too. */
+/* What pkg/controller's act.c, patch.c and post.c do, but for the news of lost replies: what a pass
+ * has decided is begun, and its end is folded. A change there that matters for safety is to be made
+ * here too. */
 
 #include <assert.h>
 

@@ -196,13 +196,12 @@ static bool is_no_answer(const json_t *object, const struct err *err)
 	return !act_is_not_found(object, err);
 }
 
-static void ask_failed(struct record *record, const struct err *err)
+void act_unanswered(struct record *record, const char *what, const struct err *err)
 {
 	struct err odd;
 
 	(void)err_set(&odd, ERR_TRANSIENT, 0, "the answer is no Kubernetes object");
-	act_failed(record, "asking for an object failed",
-		   err && err->kind != ERR_NOT_FOUND ? err : &odd);
+	act_failed(record, what, err && err->kind != ERR_NOT_FOUND ? err : &odd);
 }
 
 static void on_owner(void *ctx, json_t *object, const struct err *err)
@@ -214,7 +213,7 @@ static void on_owner(void *ctx, json_t *object, const struct err *err)
 
 	record->call = NULL;
 	if (is_no_answer(object, err)) {
-		ask_failed(record, err);
+		act_unanswered(record, "asking for an object failed", err);
 		return;
 	}
 	owner = err ? NULL : api_decode(object);
@@ -235,7 +234,7 @@ static void on_self(void *ctx, json_t *object, const struct err *err)
 
 	record->call = NULL;
 	if (is_no_answer(object, err)) {
-		ask_failed(record, err);
+		act_unanswered(record, "asking for an object failed", err);
 		return;
 	}
 	gone = err || strcmp(jv_str(object, "metadata.uid"), uid) != 0;
@@ -265,7 +264,6 @@ void act_cancel(struct record *record)
 {
 	kube_cancel(TAKE(record->call));
 	reference_drop(record);
-	patch_drop(record);
 	free(TAKE(record->asked_uid));
 	post_cancel_all(record);
 	probe_cancel(record);
@@ -311,7 +309,7 @@ static void act(struct record *record, const struct plan_view *view, struct plan
 		act_wait(record, action, view->now_ms);
 		break;
 	case PLAN_PATCH_STATUS:
-		patch_status(record, view, &action->status);
+		patch_take_status(record, view, &action->status);
 		break;
 	case PLAN_READ_SECRET:
 		channel_read(record->channel, record);

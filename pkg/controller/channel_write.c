@@ -240,7 +240,7 @@ static void on_written(void *ctx, json_t *object, const struct err *err)
 
 /* ---- sending ---- */
 
-static void send_write(struct channel *channel, const struct ledger *ledger)
+static void send_write(struct channel *channel, struct ledger *ledger)
 {
 	const bool exists = channel->snapshot.exists;
 	CLEANUP(jv_freep)

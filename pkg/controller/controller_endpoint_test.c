@@ -358,6 +358,7 @@ static void test_what_cannot_be_deleted_is_told(void **state)
 	given_deleted(w, "a");
 	UNTIL(w, has_finalizers(w, "a", 0));
 	UNTIL(w, has_event(w, "DNSEndpointNotDeleted"));
+	assert_string_equal(event_action(w, "DNSEndpointNotDeleted"), "Finalize");
 	assert_non_null(endpoint(w));
 }
 

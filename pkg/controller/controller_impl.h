@@ -175,6 +175,8 @@ void act_pass(void *ctx, const char *uid); /* the queue's handler; ctx is the co
 void act_cancel(struct record *record);
 /* An exclusive act has failed: it is logged, and the key runs again after a pause. */
 void act_failed(struct record *record, const char *what, const struct err *err);
+/* Because what came is neither an object (err NULL) nor a 404 by act_is_not_found(). */
+void act_unanswered(struct record *record, const char *what, const struct err *err);
 /* A 404 by the API server's own word, and not by that of something before it. */
 bool act_is_not_found(const json_t *status, const struct err *err);
 /* A right is missing. A token that is being replaced brings a 401, which says nothing of rights. */
@@ -184,8 +186,9 @@ void act_count_orphans(struct record *record, unsigned int count);
 
 /* ---- patch.c: status and finalizers ---- */
 
-/* Each ends with record_act_ended() or act_failed(). The status is stolen. */
-void patch_status(struct record *record, const struct plan_view *view, struct api_status *status);
+/* Each ends with record_act_ended() or act_failed(). */
+void patch_take_status(struct record *record, const struct plan_view *view,
+		       struct api_status *status);
 void patch_finalizer(struct record *record, const struct plan_view *view,
 		     const struct plan_action *action);
 /* Before a pass: a status patch whose reply was lost was accepted, if the object now says what it
@@ -291,7 +294,7 @@ struct ledger *snapshot_open(const struct snapshot *snapshot, struct err *err) M
 /* Metadata and the values that a ledger changed, as a create or a merge patch. Owned by the caller.
  */
 json_t *snapshot_body(const struct snapshot *snapshot, const char *namespace, const char *name,
-		      const struct ledger *edited);
+		      struct ledger *edited);
 
 /* ---- channel.c and channel_write.c ---- */
 

@@ -320,6 +320,7 @@ static void test_account_replaced_meanwhile(void **state)
 	assert_int_equal(w->peer.updates, 2);
 	assert_false(has_event(w, "CredentialsRejected"));
 	UNTIL(w, has_event(w, "Rotated"));
+	assert_string_equal(event_action(w, "Rotated"), "Rotate");
 }
 
 static void test_host_changed_meanwhile(void **state)

@@ -258,11 +258,14 @@ static void test_no_answer(void **state)
 	struct world *w = *state;
 
 	given_own_login(w);
-	given_fault(w, GET_LOGIN, 500, 2);
+	given_fault(w, GET_LOGIN, 500, 1);
+	given_fault(w, GET_LOGIN, 401, 1);
+	peer_fail(&w->peer, &(struct peer_fault){
+				    .what = GET_LOGIN, .status = 404, .times = 1, .body = NO_PAGE});
 	given_with(w, "a", "registrationAuth", BASIC);
 	world_start(w);
 	UNTIL(w, is_ready(w, "a"));
-	assert_int_equal(peer_count(&w->peer, GET_LOGIN), 3);
+	assert_int_equal(peer_count(&w->peer, GET_LOGIN), 4);
 	assert_false(has_event(w, "InvalidReference"));
 }
 

@@ -173,10 +173,9 @@ static void test_the_loser_takes_over_when_the_owner_is_deleted(void **state)
 	given(w, "b", "s", "[\"a.example.org\"]");
 	UNTIL(w, has_reason(w, "b", "Ready", "DomainConflict"));
 	/* A 404 that is not Kubernetes' own proves nothing. */
-	peer_fail(&w->peer, &(struct peer_fault){.what = GET_OBJECT,
-						 .status = 404,
-						 .times = 2,
-						 .body = "404 page not found"});
+	peer_fail(&w->peer,
+		  &(struct peer_fault){
+			  .what = GET_OBJECT, .status = 404, .times = 2, .body = NO_PAGE});
 	peer_fail(&w->peer,
 		  &(struct peer_fault){
 			  .what = GET_OBJECT, .status = 200, .times = 1, .body = "{\"hello\": 1}"});

@@ -19,6 +19,7 @@
 #define WORLD_KEY     "acmedns.json"
 #define WORLD_TIMEOUT 5000
 #define CREATE_SECRET "POST /api/v1/namespaces/default/secrets"
+#define NO_PAGE	      "404 page not found" /* by whatever stands before the API server */
 #define PATCH_SECRET  "PATCH /api/v1/namespaces/default/secrets/"
 #define GET_SECRET    "GET /api/v1/namespaces/default/secrets/"
 #define PATCH_STATUS  "PATCH " PEER_REGISTRATION PEER_NAMESPACED
@@ -304,15 +305,21 @@ static inline bool has_metric(struct world *w, const char *line)
 	return strstr(buf_str(&text), line);
 }
 
-static inline bool has_event(struct world *w, const char *reason)
+/* Of the first event of that reason; "": there is none. */
+static inline const char *event_action(struct world *w, const char *reason)
 {
 	const json_t *event;
 	size_t i;
 
 	json_array_foreach(w->peer.events, i, event)
 		if (strcmp(jv_str(event, "reason"), reason) == 0)
-			return true;
-	return false;
+			return jv_str(event, "action");
+	return "";
+}
+
+static inline bool has_event(struct world *w, const char *reason)
+{
+	return *event_action(w, reason);
 }
 
 #endif

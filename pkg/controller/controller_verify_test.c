@@ -102,13 +102,51 @@ static void test_drift(void **state)
 	assert_string_equal(jv_str(record(w, "a"), "observed"), "elsewhere.example.org");
 	assert_int_equal(resolver_asked(&resolver, OWNER), 4);
 	UNTIL(w, has_event(w, "CNAMEMismatch"));
+	assert_string_equal(event_action(w, "CNAMEMismatch"), "Verify");
 	assert_true(has_metric(w, "acmedns_cname_drifts_total 1"));
 	assert_true(is_ready(w, "a"));
 	resolver_stop(&resolver);
 }
 
+static void delete_patched(struct peer *peer, const char *request)
+{
+	if (!strstr(request, PATCH_STATUS))
+		return;
+	peer->after = NULL;
+	peer_delete_registration(peer, "a");
+}
+
 /* What is told of a patch does not hang on its answer. */
 static void test_drift_whose_reply_is_lost(void **state)
+{
+	static const int statuses[] = {500, 429, 409};
+	struct world *w = *state;
+	CLEANUP(mem_freep) char *target = NULL;
+	struct resolver resolver;
+	size_t i;
+
+	start_found(w, &resolver);
+	target = mem_strdup(jv_str(record(w, "a"), "value"));
+	for (i = 0; i < ARRAY_LEN(statuses); i++) {
+		CLEANUP(mem_freep) char *act = mem_printf("%zu", i);
+		CLEANUP(mem_freep)
+		char *drifts = mem_printf("acmedns_cname_drifts_total %zu\n", i + 1);
+
+		set_cname(&resolver, OWNER, "elsewhere.example.org");
+		given_lost(w, PATCH_STATUS, statuses[i], 1);
+		verify(w, "a", act);
+		UNTIL(w, is_handled(w, "a", act) && has_metric(w, drifts));
+		set_cname(&resolver, OWNER, target);
+		act[0] = (char)(act[0] + 50);
+		verify(w, "a", act);
+		UNTIL(w, is_handled(w, "a", act));
+	}
+	UNTIL(w, has_event(w, "CNAMEMismatch"));
+	resolver_stop(&resolver);
+}
+
+/* Nobody is left to be told. */
+static void test_gone_while_the_reply_is_lost(void **state)
 {
 	struct world *w = *state;
 	struct resolver resolver;
@@ -116,9 +154,11 @@ static void test_drift_whose_reply_is_lost(void **state)
 	start_found(w, &resolver);
 	set_cname(&resolver, OWNER, "elsewhere.example.org");
 	given_lost(w, PATCH_STATUS, 500, 1);
+	w->peer.after = delete_patched;
 	verify(w, "a", "moved");
-	UNTIL(w, has_event(w, "CNAMEMismatch"));
-	assert_true(has_metric(w, "acmedns_cname_drifts_total 1"));
+	UNTIL(w, w->peer.after == NULL);
+	given(w, "b", "s", "[\"b.example.org\"]");
+	UNTIL(w, is_ready(w, "b"));
 	resolver_stop(&resolver);
 }
 
@@ -233,6 +273,7 @@ int main(void)
 		CASE(test_missing_then_found),
 		CASE(test_drift),
 		CASE(test_drift_whose_reply_is_lost),
+		CASE(test_gone_while_the_reply_is_lost),
 		CASE(test_zone_is_not_delegated),
 		CASE(test_suspended_and_disabled),
 		CASE(test_no_answer),

@@ -84,6 +84,12 @@ void patch_settle(struct record *record, const struct api_registration *object)
 	end_lost(record);
 }
 
+/* It may have been accepted. */
+static bool is_open(const struct err *err)
+{
+	return err->kind == ERR_TRANSIENT || err->kind == ERR_THROTTLED;
+}
+
 static void on_patched(void *ctx, json_t *object, const struct err *err)
 {
 	struct record *record = ctx;
@@ -91,8 +97,11 @@ static void on_patched(void *ctx, json_t *object, const struct err *err)
 	struct err futile;
 
 	record->call = NULL;
-	if (err && err->kind == ERR_TRANSIENT && patch->news && !record->lost)
+	/* What met a conflict may have met one that was lost. */
+	if (err && is_open(err) && patch->news && !(record->lost && err->kind == ERR_CONFLICT)) {
+		end_lost(record);
 		record->lost = TAKE(patch);
+	}
 	if (err) {
 		act_failed(record, "patching status failed", err);
 		return;
@@ -110,7 +119,8 @@ static void on_patched(void *ctx, json_t *object, const struct err *err)
 	record_act_ended(record);
 }
 
-void patch_status(struct record *record, const struct plan_view *view, struct api_status *status)
+void patch_take_status(struct record *record, const struct plan_view *view,
+		       struct api_status *status)
 {
 	CLEANUP(jv_freep)
 	json_t *body = api_status_patch(view->object, status, mono_wall_us() / 1000000);
@@ -126,6 +136,12 @@ void patch_status(struct record *record, const struct plan_view *view, struct ap
 	record->patch->status = *status;
 	api_status_init(status, -1);
 	send_patch(record, "status", body, on_patched);
+}
+
+void patch_drop(struct record *record)
+{
+	patch_free(TAKE(record->patch));
+	end_lost(record);
 }
 
 /* ---- the finalizers ---- */
@@ -150,10 +166,4 @@ void patch_finalizer(struct record *record, const struct plan_view *view,
 	json_t *body = api_finalizer_patch(view->object, action->finalizer, action->add);
 
 	send_patch(record, NULL, body, on_finalizer);
-}
-
-void patch_drop(struct record *record)
-{
-	patch_free(TAKE(record->patch));
-	end_lost(record);
 }

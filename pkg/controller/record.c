@@ -39,6 +39,7 @@ struct record *record_get(struct controller *controller, const struct api_regist
 void record_free(struct record *record)
 {
 	host_leave(record);
+	patch_drop(record);
 	reference_drop(record);
 	verify_drop(record);
 	endpoint_drop(record);

@@ -112,7 +112,7 @@ static void on_read(void *ctx, json_t *object, const struct err *err)
 		fold(record, &problem);
 	} else if (err && !act_is_not_found(object, err)) {
 		reference_drop(record);
-		act_failed(record, "reading what the spec refers to failed", err);
+		act_unanswered(record, "reading what the spec refers to failed", err);
 	} else if (auth_take(auth, &owner->spec, err ? NULL : object, &problem)) {
 		fold(record, &problem);
 	} else {

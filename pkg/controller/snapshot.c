@@ -126,7 +126,7 @@ static void add_value(json_t *data, const struct ledger_value *value)
 }
 
 json_t *snapshot_body(const struct snapshot *snapshot, const char *namespace, const char *name,
-		      const struct ledger *edited)
+		      struct ledger *edited)
 {
 	json_t *body = json_object();
 	json_t *metadata = jv_ensure_object(body, "metadata");

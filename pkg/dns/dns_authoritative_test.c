@@ -7,7 +7,7 @@
 #define ZONE_IS(zone) .authority = {{zone, ns_t_soa, 300, "60"}}
 #define WALK	      "1 CNAME example.test\n1 NS example.test\n"
 
-static const struct dns_check_options question = {
+static const struct dns_check_options check = {
 	.owner = OWNER, .expected = ACCOUNT, .authoritative = true};
 
 static const struct line resolver[] = {
@@ -36,7 +36,7 @@ static const char *refuse_second(void *ctx, const struct cidr_addr *addr)
 static void ask_with(struct world *w, const struct line *table)
 {
 	w->peers[0].table = table;
-	ask(w, &question);
+	ask(w, &check);
 }
 
 static void test_past_the_cache(void **state)
@@ -98,13 +98,13 @@ static void test_only_who_holds_the_zone_counts(void **state)
 	ask_with(w, resolver);
 	assert_answer(w, CNAME_UNKNOWN, CNAME_LAME);
 	w->peers[1].table = denied;
-	ask(w, &question);
+	ask(w, &check);
 	assert_answer(w, CNAME_UNKNOWN, CNAME_LAME);
 	w->peers[1].table = empty;
-	ask(w, &question);
+	ask(w, &check);
 	assert_answer(w, CNAME_UNKNOWN, CNAME_LAME);
 	w->peers[1].table = delegated;
-	ask(w, &question);
+	ask(w, &check);
 	assert_answer(w, CNAME_UNKNOWN, CNAME_OWN_ZONE);
 }
 

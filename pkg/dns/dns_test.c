@@ -9,7 +9,7 @@
 static const struct line found[] = {{OWNER, .answer = {{OWNER, ns_t_cname, 300, ACCOUNT}}}, {0}};
 static const struct line absent[] = {{OWNER, .rcode = ns_r_nxdomain}, {0}};
 static const struct line silent[] = {{OWNER, .silent = true}, {0}};
-static const struct dns_check_options question = {.owner = OWNER, .expected = ACCOUNT};
+static const struct dns_check_options check = {.owner = OWNER, .expected = ACCOUNT};
 
 static void use_all(struct world *w)
 {
@@ -70,11 +70,11 @@ static void test_servers_are_asked_in_turn(void **state)
 	w->peers[0].table = bad;
 	w->peers[1].table = silent;
 	w->peers[2].table = found;
-	ask(w, &question);
+	ask(w, &check);
 	assert_answer(w, CNAME_FOUND, CNAME_NO_REASON);
 	assert_asked(w, "1 CNAME " OWNER "\n2 CNAME " OWNER "\n3 CNAME " OWNER "\n");
 	peer_close(&w->peers[2]);
-	ask(w, &question);
+	ask(w, &check);
 	assert_answer(w, CNAME_UNKNOWN, CNAME_UNREACHABLE);
 }
 
@@ -177,7 +177,7 @@ static void test_ids_and_ports_are_fresh(void **state)
 
 	w->peers[0].table = found;
 	for (size_t i = 0; i < ARRAY_LEN(w->ids); i++)
-		(void)dns_check(client(w), &question, note, w);
+		(void)dns_check(client(w), &check, note, w);
 	run_until_done(w, ARRAY_LEN(w->ids));
 	for (size_t i = 1; i < ARRAY_LEN(w->ids); i++) {
 		ids += w->ids[i] == w->ids[i - 1];
@@ -198,7 +198,7 @@ static void test_second_answer_by_tcp(void **state)
 	assert_asked(w, "1 tcp CNAME " OWNER "\n");
 }
 
-/* Whatever servers do, the question ends, and says what was seen last. */
+/* Whatever servers do, the check ends, and says what was seen last. */
 static void test_deadline(void **state)
 {
 	static const struct line bad[] = {{OWNER, .rcode = ns_r_servfail}, {0}};
@@ -224,10 +224,10 @@ static void test_line(void **state)
 	w->options.slots = 2;
 	w->options.timeout_ms = 500;
 	w->peers[0].table = silent;
-	first = dns_check(client(w), &question, never, NULL);
-	(void)dns_check(w->dns, &question, note, w);
+	first = dns_check(client(w), &check, never, NULL);
+	(void)dns_check(w->dns, &check, note, w);
 	for (int i = 0; i < 5; i++)
-		(void)dns_check(w->dns, &question, note, w);
+		(void)dns_check(w->dns, &check, note, w);
 	(void)event_base_loop(w->base, EVLOOP_ONCE);
 	assert_true(w->questions <= 2);
 	w->peers[0].table = found;
@@ -242,7 +242,7 @@ static void ask_again(void *ctx, const struct dns_answer *answer)
 	struct world *w = ctx;
 
 	note(w, answer);
-	(void)dns_check(w->dns, &question, note, w);
+	(void)dns_check(w->dns, &check, note, w);
 }
 
 static void free_it(void *ctx, const struct dns_answer *answer)
@@ -260,10 +260,10 @@ static void test_handlers_may_ask_and_free(void **state)
 
 	w->options.slots = 1;
 	w->peers[0].table = found;
-	(void)dns_check(client(w), &question, ask_again, w);
+	(void)dns_check(client(w), &check, ask_again, w);
 	run_until_done(w, 2);
-	(void)dns_check(w->dns, &question, free_it, w);
-	(void)dns_check(w->dns, &question, never, NULL);
+	(void)dns_check(w->dns, &check, free_it, w);
+	(void)dns_check(w->dns, &check, never, NULL);
 	run_until_done(w, 3);
 }
 
@@ -289,9 +289,9 @@ static void test_handlers_may_cancel(void **state)
 	others[0] = dns_check(
 		client(w), &(struct dns_check_options){.owner = "slow.test", .expected = ACCOUNT},
 		never, NULL);
-	(void)dns_check(w->dns, &question, cancel_others, w);
-	others[1] = dns_check(w->dns, &question, never, NULL);
-	(void)dns_check(w->dns, &question, note, w);
+	(void)dns_check(w->dns, &check, cancel_others, w);
+	others[1] = dns_check(w->dns, &check, never, NULL);
+	(void)dns_check(w->dns, &check, note, w);
 	run_until_done(w, 2);
 }
 
@@ -306,7 +306,7 @@ static void test_ten_thousand_names(void **state)
 	w->options.deadline_ms = 20000;
 	w->peers[0].table = found;
 	for (int i = 0; i < 10000; i++)
-		(void)dns_check(client(w), &question, note, w);
+		(void)dns_check(client(w), &check, note, w);
 	fd = fcntl(0, F_DUPFD_CLOEXEC, 0);
 	assert_in_range(fd, 0, 64);
 	(void)close(fd);
@@ -336,15 +336,15 @@ static void test_resolv_conf_is_read_again(void **state)
 	w->peers[1].table = found;
 	w->peers[2].table = absent;
 	write_conf(path, "search example.test\nnameserver 127.0.0.2\noptions ndots:5\n");
-	ask(w, &question);
+	ask(w, &check);
 	assert_asked(w, "2 CNAME " OWNER "\n");
 	w->peers[1].table = silent;
 	w->done = 0;
-	(void)dns_check(w->dns, &question, note, w); /* ends with what it began with */
+	(void)dns_check(w->dns, &check, note, w); /* ends with what it began with */
 	write_conf(path, "nameserver 127.0.0.3\n");
 	run_until_done(w, 1);
 	assert_answer(w, CNAME_UNKNOWN, CNAME_TIMEOUT);
-	ask(w, &question);
+	ask(w, &check);
 	assert_answer(w, CNAME_MISSING, CNAME_NO_NAME);
 	assert_asked(w, "3 CNAME " OWNER "\n");
 	assert_int_equal(unlink(path), 0);
@@ -357,7 +357,7 @@ static void test_defaults(void **state)
 	struct world *w = *state;
 
 	w->options = (struct dns_options){0};
-	dns_cancel(dns_check(client(w), &question, never, NULL));
+	dns_cancel(dns_check(client(w), &check, never, NULL));
 }
 
 int main(void)

@@ -413,11 +413,11 @@ static inline struct dns *client(struct world *w)
 	return w->dns;
 }
 
-static inline void ask(struct world *w, const struct dns_check_options *question)
+static inline void ask(struct world *w, const struct dns_check_options *check)
 {
 	w->done = 0;
 	buf_clear(&w->log);
-	(void)dns_check(client(w), question, note, w);
+	(void)dns_check(client(w), check, note, w);
 	assert_int_equal(w->done, 0);
 	run_until_done(w, 1);
 }

@@ -4,7 +4,7 @@
 
 /* Shared by the files of pkg/http: http.c drives libcurl, http_call.c is the life of one request,
  * http_setup.c its options, http_head.c what matters of an answer's head, http_fault.c the names of
- * what failed; http_pem.c and http_proxy.c are apart. */
+ * what failed, http_proxy.c the way to a server; http_pem.c is apart. */
 
 #include <curl/curl.h>
 

@@ -295,7 +295,7 @@ static void add_value(struct ledger_value **values, size_t *len, const char *key
 	(*values)[(*len)++] = value;
 }
 
-size_t ledger_write(const struct ledger *ledger, struct ledger_value **ret_values)
+size_t ledger_write(struct ledger *ledger, struct ledger_value **ret_values)
 {
 	struct ledger_value *values = NULL;
 	size_t len = 0;

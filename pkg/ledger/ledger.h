@@ -26,7 +26,7 @@
  * "rotate" is the rotation last honoured; "next" an account that waits for its turn, "retired" the
  * newest that was replaced at each host, both as in the public document with their server_url.
  * "template" is what we put onto the Secret itself, and for which object; a tag here is either
- * kind. Members that we do not know are kept; another version is refused.
+ * kind. Members that we do not know are kept, unless they are null; another version is refused.
  */
 
 #include <jansson.h>
@@ -236,8 +236,9 @@ size_t ledger_values_bound(const struct ledger *ledger);
 size_t ledger_retired_values(const struct ledger *ledger, const char *key, const char *domain);
 
 bool ledger_changed(const struct ledger *ledger);
-/* The values that changed; *ret_values is freed by ledger_values_free(). */
-size_t ledger_write(const struct ledger *ledger, struct ledger_value **ret_values);
+/* The values that changed; *ret_values is freed by ledger_values_free(). The names of owners that
+ * own nothing any more go here. */
+size_t ledger_write(struct ledger *ledger, struct ledger_value **ret_values);
 void ledger_values_free(struct ledger_value *values, size_t len); /* wipes */
 /* Adds the labels and annotations that changed to the metadata of a merge patch; null takes away.
  */

@@ -76,7 +76,7 @@ void ledger_note_loser(struct ledger *ledger, const char *uid)
 	jv_set_bool(ledger->losers, uid, true);
 }
 
-void ledger_forget_losers(const struct ledger *ledger)
+void ledger_forget_losers(struct ledger *ledger)
 {
 	json_t *keys = json_object_get(ledger->own, "keys");
 	json_t *owners = json_object_get(ledger->own, "owners");

@@ -102,7 +102,7 @@ static void edit(struct ledger *ledger)
 }
 
 /* What was written can be opened and is no larger than was said. */
-static void check_written(const struct ledger *ledger)
+static void check_written(struct ledger *ledger)
 {
 	struct ledger_value *values;
 	size_t len = ledger_write(ledger, &values);

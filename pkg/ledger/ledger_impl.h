@@ -52,7 +52,7 @@ void ledger_note_loser(struct ledger *ledger, const char *uid);
 void ledger_set_entry(struct ledger *ledger, const char *key, const char *domain, json_t *entry);
 
 /* Drops the names of losers that own nothing; in one walk, as there may be many of them. */
-void ledger_forget_losers(const struct ledger *ledger);
+void ledger_forget_losers(struct ledger *ledger);
 
 /* ---- ledger_tag.c ---- */
 

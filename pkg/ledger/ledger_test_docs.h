@@ -103,7 +103,7 @@ static inline struct ledger *docs_open(const struct docs *docs)
 }
 
 /* The documents as they would be after the write; returns how many values it has. */
-static inline size_t docs_write(struct docs *docs, const struct ledger *ledger)
+static inline size_t docs_write(struct docs *docs, struct ledger *ledger)
 {
 	struct ledger_value *values;
 	size_t len = ledger_write(ledger, &values);

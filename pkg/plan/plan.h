@@ -75,11 +75,11 @@ struct plan_foreign {
 	int64_t until_ms;
 };
 
+#define PLAN_OWNER_WORDS ((API_MAX_DOMAINS + 2 * API_MAX_TAGS + 63) / 64) /* of 64 bits */
+
 /* Whether the owners that our document names for domains and tags of our spec still are. Bit i is
  * domain i of the spec of that generation, bit API_MAX_DOMAINS + i is secretTemplate's. What may be
  * taken is known of one owner at a time, by its uid. */
-#define PLAN_OWNER_WORDS ((API_MAX_DOMAINS + 2 * API_MAX_TAGS + 63) / 64) /* of 64 bits */
-
 struct plan_owner {
 	char uid[64];			 /* who was asked last; "" = nobody yet */
 	uint64_t free[PLAN_OWNER_WORDS]; /* it does not exist or list the domain any more, as of

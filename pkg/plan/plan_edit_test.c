@@ -69,7 +69,7 @@ struct row {
 	bool stored, discarded; /* works[0] */
 };
 
-static json_t *after(const struct scene *scene, const struct ledger *ledger, const char *key)
+static json_t *after(const struct scene *scene, struct ledger *ledger, const char *key)
 {
 	struct ledger_value *values;
 	size_t len = ledger_write(ledger, &values);
@@ -98,7 +98,7 @@ static void check_doc(const char *name, const json_t *is, const char *text)
 	fail_msg("%s: %s", name, is_text);
 }
 
-static void check_row(const struct row *row, const struct scene *scene, const struct ledger *ledger,
+static void check_row(const struct row *row, const struct scene *scene, struct ledger *ledger,
 		      const struct plan_edit *edit)
 {
 	CLEANUP(jv_freep) json_t *accounts = after(scene, ledger, KEY);

@@ -3,7 +3,7 @@
 
 #include "plan/plan_impl.h"
 
-/* Of an API server that does not answer for the Secret: some two minutes. */
+/* Of an API server that does not answer for the Secret: two to five minutes. */
 #define MOST_TRIES 8
 
 bool plan_is_leaving(const struct plan_view *view)
@@ -30,7 +30,8 @@ size_t plan_removals(const struct plan_view *view, const struct plan_memory *mem
 }
 
 /* While the API server answers nothing the finalizer cannot be taken off, either; but it may be the
- * Secret alone that it fails for. Each time that is tried once more before. */
+ * Secret alone that it fails for. Only in the pause after a try that failed: when that ends, the
+ * Secret is tried again first. */
 static bool is_hopeless(const struct plan_view *view, const struct plan_failure *failure)
 {
 	if (failure->reason == API_REASON_SECRET_UNAVAILABLE)

@@ -250,7 +250,7 @@ static void read_secret(struct world *w, struct process *process)
 	process->ledger = open_reading(process);
 }
 
-static json_t *written(const struct process *process, const struct ledger *ledger)
+static json_t *written(const struct process *process, struct ledger *ledger)
 {
 	json_t *data =
 		json_is_object(process->reading) ? json_copy(process->reading) : json_object();
