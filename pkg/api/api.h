@@ -267,7 +267,7 @@ void api_status_init(struct api_status *status, int64_t observed_generation);
 void api_status_done(struct api_status *status);
 void api_status_donep(struct api_status *status);
 
-/* Sets one condition; the message (valid UTF-8) is copied. */
+/* Sets one condition; the message is copied: UTF-8 that may be cut, also within a character. */
 void api_status_set(struct api_status *status, enum api_type type, enum api_status_value value,
 		    enum api_reason reason, const char *message);
 /* Takes one condition over as it is in have, its observedGeneration and time too: they say of which

@@ -139,12 +139,30 @@ void api_status_donep(struct api_status *status)
 	api_status_done(status);
 }
 
+/* Without what a cut has left of a character at the end (RFC 3629). */
+static size_t whole_len(const char *text)
+{
+	size_t len = strlen(text);
+	size_t lead = len;
+	size_t need;
+
+	while (lead > 0 && len - lead < 3 && ((unsigned char)text[lead - 1] & 0xc0) == 0x80)
+		lead--;
+	if (lead == 0 || (unsigned char)text[lead - 1] < 0xc0)
+		return len;
+	need = (unsigned char)text[lead - 1] < 0xe0   ? 2
+	       : (unsigned char)text[lead - 1] < 0xf0 ? 3
+						      : 4;
+	return len - lead + 1 < need ? lead - 1 : len;
+}
+
 void api_status_set(struct api_status *status, enum api_type type, enum api_status_value value,
 		    enum api_reason reason, const char *message)
 {
 	struct api_condition *condition = &status->conditions[type];
+	CLEANUP(mem_freep) char *whole = mem_dup(message, whole_len(message));
 
-	message = intern_get(message);
+	message = intern_get(whole);
 	intern_put(condition->message);
 	*condition = (struct api_condition){
 		.present = true,

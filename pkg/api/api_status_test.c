@@ -204,6 +204,35 @@ static void test_set_again(void **state)
 	assert_int_equal(status.conditions[API_READY].observed_generation, 3);
 }
 
+/* What is cut to fit may be cut within a character. */
+static void test_set_cut(void **state)
+{
+	static const struct {
+		const char *message;
+		const char *want;
+	} cases[] = {
+		{"", ""},
+		{"m", "m"},
+		{"m\xc3\xa9", "m\xc3\xa9"},
+		{"m\xc3", "m"},
+		{"m\xe2\x82\xac", "m\xe2\x82\xac"},
+		{"m\xe2\x82", "m"},
+		{"\xe2", ""},
+		{"m\xf0\x9f\x98\x80", "m\xf0\x9f\x98\x80"},
+		{"m\xf0\x9f\x98", "m"},
+		{"m\xf0", "m"},
+	};
+	CLEANUP(api_status_donep) struct api_status status;
+	size_t i;
+
+	(void)state;
+	api_status_init(&status, -1);
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		api_status_set(&status, API_READY, API_TRUE, API_REASON_READY, cases[i].message);
+		assert_string_equal(status.conditions[API_READY].message, cases[i].want);
+	}
+}
+
 /* ---- the patch ---- */
 
 static void test_patch(void **state)
@@ -302,6 +331,7 @@ int main(void)
 		cmocka_unit_test(test_decode_records),
 		cmocka_unit_test(test_equal),
 		cmocka_unit_test(test_set_again),
+		cmocka_unit_test(test_set_cut),
 		cmocka_unit_test(test_patch),
 		cmocka_unit_test(test_patch_round_trip),
 	};

@@ -40,6 +40,8 @@
 
 #define LEDGER_OWN_KEY	  "acme-dns-operator.json"
 #define LEDGER_MAX_SECRET (1024 * 1024) /* the API server's limit on all values together */
+/* Of an account that others are to have, too: more than any server answers with. */
+#define LEDGER_MAX_SHARED 32768
 /* Of all JSON in the Secret, so that work on it cannot hold up the loop; filled with accounts it
  * has some 30,000. */
 #define LEDGER_MAX_VALUES 65536
@@ -148,6 +150,8 @@ void ledger_set_loss(struct ledger *ledger, const char *key, const char *domain,
  * is lent for the ledger's life. */
 const char *ledger_next_claimed(const struct ledger *ledger, const char *key, const char *nonce,
 				const char *after);
+/* The entry is no larger than LEDGER_MAX_SHARED: a person may have put anything into it. */
+bool ledger_is_sharable(const struct ledger *ledger, const char *key, const char *domain);
 /* Gives domain a copy of the entry of another one, which has a record (accountPolicy Shared). */
 void ledger_share(struct ledger *ledger, const char *key, const char *from, const char *domain);
 /* Counts an account thrown away; ends the claim if it has this nonce. */

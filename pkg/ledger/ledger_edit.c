@@ -194,6 +194,13 @@ void ledger_set_loss(struct ledger *ledger, const char *key, const char *domain,
 	ledger_put_own(ledger, record, "lossTime", json_integer(loss_s));
 }
 
+bool ledger_is_sharable(const struct ledger *ledger, const char *key, const char *domain)
+{
+	const json_t *entry = json_object_get(ledger_doc(ledger, key)->accounts, domain);
+
+	return ledger_text_size(entry) <= LEDGER_MAX_SHARED;
+}
+
 void ledger_share(struct ledger *ledger, const char *key, const char *from, const char *domain)
 {
 	json_t *entry = json_object_get(ledger_doc(ledger, key)->accounts, from);

@@ -82,7 +82,7 @@ static void retire(struct ledger *ledger, json_t *record, const char *host, json
 	const char *key = retired_key(record, host);
 
 	if (!*ledger_account_text(account, "server_url"))
-		jv_set_str(account, "server_url", host);
+		ledger_account_set_url(account, host);
 	if (key && strcmp(key, host) != 0)
 		ledger_drop_own(ledger, retired, key);
 	ledger_put_own(ledger, retired, host, account);

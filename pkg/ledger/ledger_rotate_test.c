@@ -146,6 +146,21 @@ static void test_levels(void **state)
 	assert_non_null(strstr(err.msg, "JSON of more than 60 levels"));
 }
 
+/* As Go reads it, the last field counts; what is retired has to say where it is from. */
+static void test_server_url_in_two_spellings(void **state)
+{
+	CLEANUP(docs_donep)
+	struct docs docs = docs_of(OWN("{" ORIGIN(HOST) "}"),
+				   "{\"d\":{" FIELDS("old", "") ",\"SERVER_URL\":\"\"}}");
+	CLEANUP(ledger_freep) struct ledger *ledger = docs_open(&docs);
+
+	(void)state;
+	store_next(ledger, "new", HOST);
+	ledger_switch(ledger, KEY, "d", HOST, HOST);
+	docs_reopen(&docs, &ledger);
+	assert_string_equal(ledger_spare(ledger, KEY, "d", HOST), "old.a");
+}
+
 /* The newest of each host is kept. */
 static void test_retired_accounts(void **state)
 {
@@ -282,6 +297,7 @@ int main(void)
 		cmocka_unit_test(test_rotation_at_the_host),
 		cmocka_unit_test(test_null),
 		cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_server_url_in_two_spellings),
 		cmocka_unit_test(test_retired_accounts),
 		cmocka_unit_test(test_next_is_replaced),
 		cmocka_unit_test(test_an_adopted_entry_retires_whole),

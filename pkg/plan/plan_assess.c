@@ -363,20 +363,27 @@ static int find_need(const struct plan_assessment *assessment, size_t len, enum 
 }
 
 /* One that has its account, or has it by the end of the edit that shares it. */
-static int find_source(const struct plan_assessment *assessment, size_t len)
+static int find_source(const struct plan_view *view, const struct ledger *ledger,
+		       const struct plan_assessment *assessment)
 {
 	static const enum plan_need needs[] = {NEED_NOTHING, NEED_ADOPT, NEED_REHOST, NEED_SWITCH};
-	int source = -1;
+	const struct api_spec *spec = &view->object->spec;
+	size_t n;
 	size_t i;
 
-	for (i = 0; source < 0 && i < ARRAY_LEN(needs); i++)
-		source = find_need(assessment, len, needs[i]);
-	return source;
+	for (n = 0; n < ARRAY_LEN(needs); n++)
+		for (i = 0; i < spec->domains_len; i++)
+			if (assessment->domains[i].need == needs[n] &&
+			    ledger_is_sharable(ledger, view->secret.key, spec->domains[i]))
+				return (int)i;
+	return -1;
 }
 
-static void assess_sharing(size_t len, struct plan_assessment *assessment)
+static void assess_sharing(const struct plan_view *view, const struct ledger *ledger,
+			   struct plan_assessment *assessment)
 {
-	int source = find_source(assessment, len);
+	size_t len = view->object->spec.domains_len;
+	int source = find_source(view, ledger, assessment);
 	enum plan_need instead = NEED_CLAIM;
 	size_t i;
 
@@ -429,7 +436,7 @@ void plan_assess(const struct plan_view *view, const struct plan_memory *memory,
 		assess_domain(view, memory, &entry, i, ret);
 	}
 	if (spec->policy == API_SHARED)
-		assess_sharing(spec->domains_len, ret);
+		assess_sharing(view, ledger, ret);
 	count_needs(spec->domains_len, ret);
 	ret->removals = plan_removals(view, memory, ledger);
 	plan_assess_tags(view, memory, ledger, &ret->tags);

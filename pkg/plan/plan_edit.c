@@ -58,14 +58,17 @@ static bool store_for(const struct editor *e, const char *domain, const struct p
 	       strcmp(entry.next_fulldomain, work->account.fulldomain) == 0;
 }
 
-/* With Shared the claim is on several domains: each that has none gets the account. */
+/* With Shared the claim is on several domains, no more than a spec can have: each that has none
+ * gets the account. */
 static void store(const struct editor *e, size_t i)
 {
 	const struct plan_work *work = &e->memory->works[i];
 	bool stored = store_for(e, work->domain, work);
 	const char *domain = NULL;
+	int claimed = 0;
 
-	while ((domain = ledger_next_claimed(e->ledger, e->key, work->nonce, domain)))
+	while (claimed++ < API_MAX_DOMAINS &&
+	       (domain = ledger_next_claimed(e->ledger, e->key, work->nonce, domain)))
 		stored |= store_for(e, domain, work);
 	e->edit->stored[i] = stored;
 	e->edit->discarded[i] = !stored;
@@ -126,6 +129,18 @@ static void share(const struct editor *e, const struct plan_assessment *a, size_
 	ledger_set_owner(e->ledger, e->key, domain, &owner);
 	honour(e, domain);
 	ledger_share(e->ledger, e->key, spec->domains[a->shared_source], domain);
+}
+
+/* By a switch the domain has got another entry than it had. */
+static void share_all(const struct editor *e, const struct plan_assessment *a)
+{
+	const struct api_spec *spec = &e->view->object->spec;
+	size_t i;
+
+	if (!ledger_is_sharable(e->ledger, e->key, spec->domains[a->shared_source]))
+		return;
+	for (i = 0; i < spec->domains_len; i++)
+		share(e, a, i);
 }
 
 /* ---- claims ---- */
@@ -295,8 +310,8 @@ void plan_edit(const struct plan_view *view, const struct plan_memory *memory,
 		take_or_adopt(&e, &a, i);
 	for (i = 0; i < view->object->spec.domains_len; i++)
 		switch_or_rehost(&e, &a, i);
-	for (i = 0; i < view->object->spec.domains_len; i++)
-		share(&e, &a, i);
+	if (a.count[NEED_SHARE])
+		share_all(&e, &a);
 	make_claims(&e, &a);
 	ret_edit->retagged = plan_drop_tags(view, ledger);
 	ret_edit->retagged |= plan_put_tags(view, memory, ledger);

@@ -2,6 +2,7 @@
 
 /* The edits: each row is the two documents, a view and a memory, and what becomes of them. */
 
+#include "base/intern.h"
 #include "plan/plan_test_scene.h"
 
 /* The nonces that the scene's randomness makes. */
@@ -357,11 +358,98 @@ static void test_too_many_values(void **state)
 	check_values(",'allowFrom':['10.0.0.0/8']", one, false, true);
 }
 
+/* ---- what a tenant blows up ---- */
+
+static char *large_account(void)
+{
+	CLEANUP(mem_freep) char *junk = mem_zalloc(LEDGER_MAX_SHARED + 1);
+
+	memset(junk, 'x', LEDGER_MAX_SHARED);
+	return mem_printf("{'username':'u','password':'p','subdomain':'s','fulldomain':'" FULL
+			  "','server_url':'" HOST "','junk':'%s'}",
+			  junk);
+}
+
+/* It would be copied for each of up to a hundred domains. */
+static void test_large_entry_is_not_shared(void **state)
+{
+	CLEANUP(mem_freep) char *account = large_account();
+	CLEANUP(mem_freep) char *accounts = mem_printf("{'a.test':%s}", account);
+	struct plan_action action;
+	struct scene s;
+
+	(void)state;
+	scene_init(&s);
+	set_object(&s, AB, SHARED, VISITED);
+	set_secret(&s, accounts, A_OURS);
+	plan(&s.view, &s.memory, &action);
+	assert_int_equal(action.what, PLAN_EDIT_SECRET);
+	assert_int_equal(action.claims, 1); /* an account of its own */
+	plan_action_done(&action);
+	scene_done(&s);
+}
+
+static size_t count_entries(const struct scene *s, struct ledger *ledger)
+{
+	CLEANUP(jv_freep) json_t *doc = after(s, ledger, KEY);
+
+	return json_object_size(doc);
+}
+
+/* The domain that the others get the account of has just got it itself. */
+static void test_large_account_that_waited_is_not_shared(void **state)
+{
+	CLEANUP(mem_freep) char *account = large_account();
+	CLEANUP(mem_freep)
+	char *records = mem_printf("{'a.test':{'owner':'uid-1','origin':'registered','host':'" HOST
+				   "','next':%s}}",
+				   account);
+	CLEANUP(mem_freep) struct plan_edit *edit = mem_zalloc(sizeof(*edit));
+	struct scene s;
+
+	(void)state;
+	scene_init(&s);
+	set_object(&s, AB, SHARED, VISITED);
+	intern_put(s.object->rotate);
+	s.object->rotate = intern_get("1");
+	set_secret(&s, A_ACCOUNT, records);
+	plan_edit(&s.view, &s.memory, s.ledger, edit);
+	assert_int_equal(count_entries(&s, s.ledger), 1);
+	scene_done(&s);
+}
+
+/* Whoever can read a nonce may put it onto any number of domains. */
+static void test_account_is_stored_for_as_many_as_a_spec_has(void **state)
+{
+	CLEANUP(buf_donep) struct buf records = BUF_INIT(1 << 20);
+	CLEANUP(mem_freep) struct plan_edit *edit = mem_zalloc(sizeof(*edit));
+	struct scene s;
+	int i;
+
+	(void)state;
+	scene_init(&s);
+	(void)buf_adds(&records, "{'a.test':" CLAIM("n-1"));
+	for (i = 0; i < 300; i++)
+		(void)buf_addf(&records, ",'%d.test':" CLAIM("n-1"), i);
+	(void)buf_adds(&records, "}");
+	set_secret(&s, "{}", buf_str(&records));
+	in_hand(&s);
+	plan_edit(&s.view, &s.memory, s.ledger, edit);
+	assert_true(edit->stored[0]);
+	assert_int_equal(count_entries(&s, s.ledger), API_MAX_DOMAINS + 1);
+	scene_done(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stores),		cmocka_unit_test(test_takes),
-		cmocka_unit_test(test_claims),		cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_stores),
+		cmocka_unit_test(test_takes),
+		cmocka_unit_test(test_claims),
+		cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_large_entry_is_not_shared),
+		cmocka_unit_test(test_large_account_that_waited_is_not_shared),
+		cmocka_unit_test(test_account_is_stored_for_as_many_as_a_spec_has),
 		cmocka_unit_test(test_too_many_values),
 	};
 
