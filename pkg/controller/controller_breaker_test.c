@@ -109,6 +109,30 @@ static void test_who_waits_is_told(void **state)
 	assert_int_equal(w->peer.health_asked, 0);
 }
 
+/* Who was offered a slot just before it opened does not keep it for the time after. */
+static void test_slot_that_was_offered_goes_back(void **state)
+{
+	struct world *w = *state;
+
+	given_pause(w, 100);
+	world_start(w);
+	w->peer.acme_status = 500;
+	w->peer.hold = true;
+	given_numbered(w, 'f', 1, 4);
+	UNTIL(w, w->peer.held_len == 4);
+	given_numbered(w, 'a', 1, 2);
+	UNTIL(w, peer_count(&w->peer, GET_SECRET "a1") && peer_count(&w->peer, GET_SECRET "a2"));
+	given_at(w, "x", "x", "[\"a.example.org\"]", "http://127.0.0.3:1");
+	UNTIL(w, has_reason(w, "x", "Registered", "HostAddressRefused")); /* a1 and a2 wait */
+	w->peer.hold = false;
+	while (w->peer.held_len)
+		peer_release(&w->peer);
+	UNTIL(w, has_metric(w, OPEN));
+	w->peer.acme_status = 201;
+	UNTIL(w, count_ready(w, 'a', 2) == 2);
+	assert_true(has_metric(w, SHUT));
+}
+
 static void test_health_is_asked_until_it_is_good(void **state)
 {
 	struct world *w = *state;
@@ -303,6 +327,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_nothing_is_claimed_while_it_is_open),
 		CASE(test_who_waits_is_told),
+		CASE(test_slot_that_was_offered_goes_back),
 		CASE(test_health_is_asked_until_it_is_good),
 		CASE(test_health_is_not_asked_for_nothing),
 		CASE(test_other_signs_of_life),

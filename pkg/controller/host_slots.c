@@ -124,6 +124,9 @@ void host_wait_slot(struct record *record)
 {
 	if (!record->host || record->waits_slot)
 		return;
+	/* One that was offered before the breaker opened is not of use: it would be missed later.
+	 */
+	host_settle(record);
 	join_line(record);
 	host_offer_slots(record->host);
 	host_ask_later(record->host);
