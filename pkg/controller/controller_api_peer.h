@@ -470,6 +470,7 @@ static inline int peer_create(struct peer *peer, const char *path, json_t *body,
 
 	*ret_object = body;
 	if (strstr(path, "/events")) {
+		jv_set_str(jv_ensure_object(body, "metadata"), "resourceVersion", "1");
 		(void)json_array_append(peer->events, body);
 		return 201;
 	}

@@ -72,8 +72,11 @@ static void given_own_login(struct world *w)
 
 static void given_roots(struct world *w, const char *pem)
 {
-	jv_set(w->peer.config_maps, "roots",
-	       json_pack("{s:{s:s}, s:{s:s}}", "metadata", "name", "roots", "data", "ca.crt", pem));
+	json_t *roots =
+		json_pack("{s:{s:s}, s:{s:s}}", "metadata", "name", "roots", "data", "ca.crt", pem);
+
+	peer_stamp(&w->peer, roots);
+	jv_set(w->peer.config_maps, "roots", roots);
 }
 
 /* ---- expected ---- */

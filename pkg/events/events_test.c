@@ -52,6 +52,8 @@ static const struct events_object about = {
 static int respond(void *ctx, const char *method, const char *path, const char *body,
 		   struct buf *answer)
 {
+	CLEANUP(jv_freep) json_t *stored = NULL;
+	CLEANUP(mem_freep) char *text = NULL;
 	struct fixture *f = ctx;
 
 	free(f->path);
@@ -64,7 +66,10 @@ static int respond(void *ctx, const char *method, const char *path, const char *
 		(void)buf_adds(answer, f->fail_body);
 		return f->fail_status;
 	}
-	(void)buf_adds(answer, body);
+	stored = json_deep_copy(f->body);
+	jv_set_str(jv_ensure_object(stored, "metadata"), "resourceVersion", "8");
+	text = json_dumps(stored, 0);
+	(void)buf_adds(answer, text);
 	return 200;
 }
 

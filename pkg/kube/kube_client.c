@@ -13,6 +13,7 @@
 
 struct kube_call {
 	struct kube_exchange x;
+	bool deletes; /* a Status may be the answer */
 	kube_item_fn *on_item;
 	kube_done_fn *on_done;
 	void *ctx;
@@ -125,6 +126,19 @@ static int read_item(void *ctx, const char *text, size_t len)
 	return reader->call->on_item(reader->call->ctx, item, reader->err);
 }
 
+/* Whatever stands before the API server may answer 200, too. */
+static int parse_one(const struct kube_call *call, const struct http_response *resp,
+		     json_t **ret_object, struct err *err)
+{
+	if (parse_text(resp->status, resp->body, resp->body_len, ret_object, err) < 0)
+		return -1;
+	if (*jv_str(*ret_object, "metadata.resourceVersion") ||
+	    (call->deletes && strcmp(jv_str(*ret_object, "kind"), "Status") == 0))
+		return 0;
+	return err_set(err, ERR_TRANSIENT, resp->status,
+		       "HTTP %d with what is no Kubernetes object", resp->status);
+}
+
 static int parse_object(const struct kube_call *call, const struct http_response *resp,
 			json_t **ret_object, struct err *err)
 {
@@ -132,7 +146,7 @@ static int parse_object(const struct kube_call *call, const struct http_response
 	struct item_reader reader = {.call = call, .status = resp->status, .err = err};
 
 	if (!call->on_item)
-		return parse_text(resp->status, resp->body, resp->body_len, ret_object, err);
+		return parse_one(call, resp, ret_object, err);
 	if (kube_split_items(resp->body, resp->body_len, read_item, &reader, &rest) != 0)
 		return -1;
 	return parse_text(resp->status, buf_str(&rest), rest.len, ret_object, err);
@@ -176,6 +190,7 @@ struct kube_call *kube_start(struct kube *kube, const struct kube_request *req)
 		body = jv_text(req->body, &http_req.body_len);
 	http_req.body = body;
 	call->x.destroy = destroy_call;
+	call->deletes = strcmp(req->verb, "delete") == 0;
 	call->on_item = req->on_item;
 	call->on_done = req->on_done;
 	call->ctx = req->ctx;

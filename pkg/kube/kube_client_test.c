@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "jv/jv.h"
 
+#define OBJECT "{\"kind\":\"Secret\",\"metadata\":{\"resourceVersion\":\"1\"}}"
+
 static const struct kube_resource secrets = {"", "v1", "secrets"};
 static const struct kube_resource leases = {"coordination.k8s.io", "v1", "leases"};
 
@@ -122,7 +124,7 @@ static void test_requests(void **state)
 			request_cases[i].body ? json_loads(request_cases[i].body, 0, NULL) : NULL;
 		struct kube_request req = request_cases[i].req;
 
-		peer_answer(peer, 200, "", "{\"kind\":\"Secret\"}");
+		peer_answer(peer, 200, "", OBJECT);
 		req.body = body;
 		(void)begin(peer, req, &outcome);
 		peer_run_until(peer, &outcome.done);
@@ -239,6 +241,34 @@ static void test_long_message_is_cut(void **state)
 	assert_int_equal(strlen(outcome.err.msg), sizeof(outcome.err.msg) - 1);
 }
 
+/* By whatever stands before the API server. */
+static void test_what_is_no_object(void **state)
+{
+	static const char *const bodies[] = {"{}", "[]", "1", "{\"metadata\":{}}",
+					     "{\"metadata\":{\"resourceVersion\":1}}"};
+	struct peer *peer = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+		CLEANUP(outcome_donep) struct outcome got = {0}, deleted = {0};
+
+		peer_answer(peer, 200, "", bodies[i]);
+		(void)begin_get(peer, "a", &got);
+		peer_run_until(peer, &got.done);
+		assert_int_equal(got.err.kind, ERR_TRANSIENT);
+		assert_non_null(strstr(got.err.msg, "no Kubernetes object"));
+
+		peer_answer(peer, 200, "", bodies[i]);
+		(void)begin(peer,
+			    (struct kube_request){.verb = "delete",
+						  .resource = &secrets,
+						  .namespace = "ns",
+						  .name = "a"},
+			    &deleted);
+		peer_run_until(peer, &deleted.done);
+		assert_int_equal(deleted.err.kind, ERR_TRANSIENT);
+	}
+}
+
 static void test_too_large(void **state)
 {
 	struct peer *peer = *state;
@@ -246,7 +276,7 @@ static void test_too_large(void **state)
 	CLEANUP(mem_freep) char *body = mem_alloc(KUBE_MAX_OBJECT + 2);
 
 	memset(body, ' ', KUBE_MAX_OBJECT + 1);
-	memcpy(body, "{}", 2);
+	memcpy(body, OBJECT, strlen(OBJECT));
 	body[KUBE_MAX_OBJECT + 1] = '\0';
 	peer_answer(peer, 200, "", body);
 	(void)begin_get(peer, "a", &one);
@@ -442,6 +472,7 @@ int main(void)
 		WITH_PEER(test_no_such_path),
 		WITH_PEER(test_status_to_err),
 		WITH_PEER(test_long_message_is_cut),
+		WITH_PEER(test_what_is_no_object),
 		WITH_PEER(test_too_large),
 		WITH_PEER(test_no_connection),
 		WITH_PEER(test_deadline),

@@ -29,6 +29,8 @@ static int accept_any(int ok, X509_STORE_CTX *store)
 	return 1;
 }
 
+#define OBJECT_BEGIN "{\"metadata\":{\"resourceVersion\":\"1\"},\"client\":\""
+
 static void answer(SSL *ssl)
 {
 	char request[4096], name[64] = "", text[256];
@@ -41,10 +43,11 @@ static void answer(SSL *ssl)
 		(void)X509_NAME_get_text_by_NID(X509_get_subject_name(peer), NID_commonName, name,
 						sizeof(name));
 	X509_free(peer);
-	len = snprintf(text, sizeof(text),
-		       "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n"
-		       "{\"client\":\"%s\"}",
-		       strlen(name) + 13, name);
+	len = snprintf(
+		text, sizeof(text),
+		"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n" OBJECT_BEGIN
+		"%s\"}",
+		strlen(OBJECT_BEGIN) + strlen(name) + 2, name);
 	(void)SSL_write(ssl, text, len);
 	(void)SSL_shutdown(ssl);
 }
