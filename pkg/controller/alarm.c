@@ -2,6 +2,8 @@
 #include "base/mono.h"
 #include "controller/controller_impl.h"
 
+#define OVERDUE_MS 1000 /* more than any turn of the loop takes */
+
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
 	struct alarm *alarm = ctx;
@@ -33,7 +35,10 @@ void alarm_at(struct alarm *alarm, int64_t ms)
 
 	if (ms < now_ms + alarm->least_ms)
 		ms = now_ms + alarm->least_ms;
-	if (alarm->at_ms && alarm->at_ms <= ms)
+	/* The machine has slept, and the loop's timers with it. */
+	if (alarm->at_ms && alarm->at_ms <= now_ms - OVERDUE_MS)
+		ms = now_ms;
+	else if (alarm->at_ms && alarm->at_ms <= ms)
 		return;
 	alarm->at_ms = ms;
 	in = mono_timeval(ms - now_ms);

@@ -84,10 +84,12 @@ void patch_settle(struct record *record, const struct api_registration *object)
 	end_lost(record);
 }
 
-/* It may have been accepted. */
+/* It may have been accepted; a conflict may be with itself, when the transport had to send it
+ * twice. */
 static bool is_open(const struct err *err)
 {
-	return err->kind == ERR_TRANSIENT || err->kind == ERR_THROTTLED;
+	return err->kind == ERR_TRANSIENT || err->kind == ERR_THROTTLED ||
+	       err->kind == ERR_CONFLICT;
 }
 
 static void on_patched(void *ctx, json_t *object, const struct err *err)

@@ -14,6 +14,7 @@
 
 #define JITTER_PERCENT 50
 #define NEVER	       INT64_MAX
+#define OVERDUE_MS     1000 /* more than any turn of the loop takes */
 #define STATS_MS       500
 
 struct workq {
@@ -61,7 +62,8 @@ static void plan_turn(struct workq *queue)
 		return;
 	if (may_run(queue))
 		turn_ms = 0;
-	if (turn_ms == queue->turn_ms)
+	/* If it is overdue the machine has slept, and the loop's timers with it. */
+	if (turn_ms == queue->turn_ms && (turn_ms == 0 || turn_ms > now_ms - OVERDUE_MS))
 		return;
 	queue->turn_ms = turn_ms;
 	if (turn_ms == NEVER)
