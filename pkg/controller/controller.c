@@ -369,17 +369,25 @@ static void on_drain_timer(evutil_socket_t fd, short what, void *ctx)
 	controller->drained(controller->drained_ctx);
 }
 
-/* Accounts in hand get a last chance now, however long they would have waited for the next. */
+static void try_now(struct plan_failure *failure)
+{
+	failure->retry_ms = 0;
+	failure->times = 0;
+}
+
+/* Accounts in hand get a last chance now, however long they would have waited for the next, or for
+ * the calls of others. */
 static void store_at_once(struct controller *controller)
 {
 	struct record *record;
 	struct record *next;
 
+	workq_unlimit(controller->queue);
 	HASH_ITER(hh, controller->records, record, next) {
 		if (!record_is_unfinished(record))
 			continue;
-		record->memory->read.retry_ms = 0;
-		record->memory->write.retry_ms = 0;
+		try_now(&record->memory->read);
+		try_now(&record->memory->write);
 		workq_add(controller->queue, record->uid, WORKQ_HIGH);
 	}
 }

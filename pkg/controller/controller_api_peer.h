@@ -38,6 +38,7 @@
 enum peer_how {
 	PEER_REFUSE, /* answers so, and does nothing */
 	PEER_LOSE,   /* does it, and then answers so: the reply is lost */
+	PEER_HANG,   /* never answers */
 };
 
 /* For the next requests whose "METHOD path" has a text in it. */
@@ -529,7 +530,8 @@ static inline void peer_answer(struct peer *peer, struct evhttp_request *req, co
 		status = peer_act(peer, method, path, body, &object);
 	if (fault) {
 		fault->times--;
-		peer_reply_fault(req, fault);
+		if (fault->how != PEER_HANG)
+			peer_reply_fault(req, fault);
 	} else if (peer->keep && strstr(request, peer->keep)) {
 		peer->keep = NULL;
 		peer->kept = req;

@@ -82,6 +82,32 @@ static void test_drain_tries_a_store_once_more(void **state)
 	assert_int_equal(count_accounts(w, "s"), 1);
 }
 
+/* However many calls of others hang. */
+static void test_drain_waits_for_nobody_else(void **state)
+{
+	struct world *w = *state;
+	int patches;
+
+	w->options.drain_ms = 3000;
+	world_start(w);
+	w->peer.hold = true;
+	given(w, "a", "s", "[\"a.example.org\"]");
+	UNTIL(w, w->peer.held_len == 1);
+	patches = peer_count(&w->peer, PATCH_STATUS);
+	peer_fail(&w->peer,
+		  &(struct peer_fault){.what = PATCH_STATUS, .times = 8, .how = PEER_HANG});
+	for (int i = 0; i < 8; i++) {
+		CLEANUP(mem_freep) char *name = mem_printf("n%d", i);
+
+		given(w, name, name, "[\"n.example.org\"]");
+	}
+	UNTIL(w, peer_count(&w->peer, PATCH_STATUS) == patches + 8);
+	controller_drain(w->controller, world_on_drained, w);
+	peer_release(&w->peer);
+	UNTIL(w, w->drained);
+	assert_int_equal(count_accounts(w, "s"), 1);
+}
+
 static void test_drain_ends(void **state)
 {
 	struct world *w = *state;
@@ -122,6 +148,7 @@ int main(void)
 		CASE(test_an_account_for_an_object_that_is_gone_cannot_be_stored),
 		CASE(test_drain_waits_for_posts),
 		CASE(test_drain_tries_a_store_once_more),
+		CASE(test_drain_waits_for_nobody_else),
 		CASE(test_drain_ends),
 		CASE(test_free_in_the_middle),
 	};

@@ -332,6 +332,12 @@ void workq_resume(struct workq *queue)
 	plan_turn(queue);
 }
 
+void workq_unlimit(struct workq *queue)
+{
+	queue->options.max_running = 0;
+	plan_turn(queue);
+}
+
 size_t workq_len(const struct workq *queue)
 {
 	return queue->ready_len;

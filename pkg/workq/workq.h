@@ -59,6 +59,8 @@ void workq_done(struct workq *queue, const char *key);
 /* No handler is called any more until resumed; adds are kept. A queue starts paused. */
 void workq_pause(struct workq *queue);
 void workq_resume(struct workq *queue);
+/* As many keys as there are may run at once from now on. */
+void workq_unlimit(struct workq *queue);
 
 size_t workq_len(const struct workq *queue);	 /* ready keys */
 size_t workq_running(const struct workq *queue); /* keys between handler and done */

@@ -225,6 +225,11 @@ static void test_so_many_run_at_once(void **state)
 	assert_log(f, "a b ");
 	workq_done(f->queue, "b");
 	assert_log(f, "a b c ");
+	workq_add(f->queue, "d", WORKQ_LOW);
+	workq_add(f->queue, "e", WORKQ_LOW);
+	assert_log(f, "a b c ");
+	workq_unlimit(f->queue);
+	assert_log(f, "a b c d e ");
 }
 
 static void log_tick(evutil_socket_t fd, short what, void *ctx)
