@@ -61,7 +61,9 @@ struct informer_reflector {
 	const char *list_cause;	   /* why the next thing is a list; NULL: it is a watch */
 	const char *failing;	   /* "list" or "watch": logged as such; NULL: all is well */
 	unsigned generation;	   /* of the newest list */
+	int limit;		   /* objects of a page; smaller once one was too large */
 	bool list_continues;	   /* the call asks for a page behind the first */
+	bool list_whole;	   /* it asks for all at once */
 	bool bookmarks;		   /* the server sends them */
 	bool watch_heard;	   /* this watch has had an event */
 	unsigned mute_watches;	   /* failed in a row without an event */

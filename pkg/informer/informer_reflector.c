@@ -153,6 +153,7 @@ static void list_page(struct informer_reflector *r, int limit, const char *token
 	}
 	req.query = buf_str(&query);
 	r->list_continues = *token != '\0';
+	r->list_whole = limit == NO_LIMIT;
 	r->call = kube_start(r->informer->kube, &req);
 }
 
@@ -168,7 +169,17 @@ static void list_begin(struct informer_reflector *r)
 	const char *const labels[] = {plural(r), r->list_cause};
 
 	metrics_add(r->informer->metrics.lists, labels, 1);
-	list_from_start(r, r->informer->page_size);
+	list_from_start(r, r->limit);
+}
+
+/* Some objects may be as large as all others together. */
+static bool take_smaller_pages(struct informer_reflector *r, const struct err *err)
+{
+	if (!kube_is_too_large(err) || r->list_whole || r->limit <= 1)
+		return false;
+	r->limit /= 2;
+	list_from_start(r, r->limit);
+	return true;
 }
 
 static void list_end(struct informer_reflector *r)
@@ -185,6 +196,7 @@ static void list_end(struct informer_reflector *r)
 static void on_page(void *ctx, json_t *page, const struct err *err)
 {
 	struct informer_reflector *r = ctx;
+	char rv[KUBE_RV_LEN];
 	struct err fault;
 	const char *token;
 
@@ -193,17 +205,21 @@ static void on_page(void *ctx, json_t *page, const struct err *err)
 		list_from_start(r, NO_LIMIT);
 		return;
 	}
-	/* The first page's: an older start of the watch only repeats events. */
-	if (!err && !r->list_continues && informer_read_rv(page, r->list_rv, &fault) < 0)
+	if (err && take_smaller_pages(r, err))
+		return;
+	if (!err && informer_read_rv(page, rv, &fault) < 0)
 		err = &fault;
 	if (err) {
 		list_failed(r, err);
 		return;
 	}
+	/* An older start of the watch only repeats events. */
+	if (!r->list_continues)
+		memcpy(r->list_rv, rv, sizeof(rv));
 	note_heard(r);
 	token = jv_str(page, "metadata.continue");
 	if (*token)
-		list_page(r, r->informer->page_size, token);
+		list_page(r, r->limit, token);
 	else
 		list_end(r);
 }
@@ -387,6 +403,7 @@ void informer_reflector_init(struct informer_reflector *r, struct informer *info
 		.informer = informer,
 		.namespace = namespace ? mem_strdup(namespace) : NULL,
 		.timer = evtimer_new(informer->base, on_timer, r),
+		.limit = informer->page_size,
 		.list_cause = "start",
 		.heard_ms = mono_ms(),
 		.backoff_ms = informer->backoff_ms,

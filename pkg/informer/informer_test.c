@@ -249,6 +249,41 @@ static void test_page_expires(void **state)
 	assert_int_equal(count_logged(f, "warning"), 0);
 }
 
+/* The end of a list takes away what it did not name. */
+static void test_page_that_is_none(void **state)
+{
+	struct fixture *f = *state;
+
+	send_error(start_with(f, "a/1:1 a/2:2"), 410);
+	reply_list(next_list(&f->peer), "20", "token", "a/1:1");
+	reply(next_request(&f->peer, "continue=token"), "200 OK", "{\"items\":[]}");
+	reply_list(next_list(&f->peer), "21", "", "a/1:1 a/2:2");
+	(void)next_watch(&f->peer, "21");
+	expect_changes(f, "");
+}
+
+/* As many objects as fit; the same for the next list. */
+static void test_page_is_too_large(void **state)
+{
+	CLEANUP(mem_freep) char *large = mem_alloc(KUBE_MAX_RESPONSE + 2);
+	struct fixture *f = *state;
+	struct request *list;
+
+	memset(large, ' ', KUBE_MAX_RESPONSE + 1);
+	large[KUBE_MAX_RESPONSE + 1] = '\0';
+	start(f, &(struct informer_options){.page_size = 5});
+	reply(next_list(&f->peer), "200 OK", large);
+	list = next_list(&f->peer);
+	assert_string_equal(list->target, "/apis/example.com/v1/things?limit=2");
+	reply_list(list, "10", "token", "a/1:1 a/2:2");
+	reply(next_request(&f->peer, "continue=token"), "200 OK", large);
+	list = next_list(&f->peer);
+	assert_string_equal(list->target, "/apis/example.com/v1/things?limit=1");
+	reply_list(list, "10", "", "a/1:1");
+	(void)next_watch(&f->peer, "10");
+	assert_int_equal(count_logged(f, "warning"), 0);
+}
+
 /* What is missing from a list that broke off is not deleted. */
 static void test_broken_list_deletes_nothing(void **state)
 {
@@ -660,6 +695,8 @@ int main(void)
 		TEST(test_first_list),
 		TEST(test_pages),
 		TEST(test_page_expires),
+		TEST(test_page_that_is_none),
+		TEST(test_page_is_too_large),
 		TEST(test_broken_list_deletes_nothing),
 		TEST(test_list_failures),
 		TEST(test_list_limits),

@@ -120,6 +120,8 @@ struct kube_request {
 struct kube_call *kube_start(struct kube *kube, const struct kube_request *req) RETURNS_NONNULL;
 void kube_cancel(struct kube_call *call); /* on_done is not called any more; NULL is fine */
 
+/* True of an ERR_TRANSIENT that says that the answer passed its cap. */
+bool kube_is_too_large(const struct err *err);
 /* True when a 403 of a create says that the namespace is being terminated. */
 bool kube_is_namespace_terminating(const json_t *status);
 
@@ -154,8 +156,9 @@ struct kube_watch *kube_watch_start(struct kube *kube,
 				    const struct kube_watch_request *req) RETURNS_NONNULL;
 void kube_watch_stop(struct kube_watch *watch); /* NULL is fine */
 
-#define KUBE_MAX_OBJECT	  (2 * 1024 * 1024)  /* etcd takes 1.5 MiB */
-#define KUBE_MAX_RESPONSE (64 * 1024 * 1024) /* a page of a list */
+#define KUBE_MAX_OBJECT (2 * 1024 * 1024) /* etcd takes 1.5 MiB */
+/* A page of a list: some thousands of ordinary objects, and some of the largest. */
+#define KUBE_MAX_RESPONSE (8 * 1024 * 1024)
 
 /* ---- resource versions (KEP-5504: comparable integers) ---- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kube/kube_impl.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "jv/jv.h"
@@ -81,6 +82,11 @@ static int refusal(const struct http_response *resp, const json_t *status, struc
 		       *message ? ": " : "", message);
 }
 
+bool kube_is_too_large(const struct err *err)
+{
+	return err->kind == ERR_TRANSIENT && err->code == EMSGSIZE;
+}
+
 int kube_status_check(const struct http_response *resp, const char *server, json_t **ret_status,
 		      struct err *err)
 {
@@ -88,7 +94,8 @@ int kube_status_check(const struct http_response *resp, const char *server, json
 	struct err not_json;
 
 	if (resp->fault != HTTP_OK)
-		return err_set(err, ERR_TRANSIENT, 0, "%s: %s", server,
+		return err_set(err, ERR_TRANSIENT,
+			       resp->fault == HTTP_FAULT_TOO_LARGE ? EMSGSIZE : 0, "%s: %s", server,
 			       http_fault_text(resp->fault));
 	if (resp->status >= 200 && resp->status < 300)
 		return 0;
