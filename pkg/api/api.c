@@ -142,6 +142,14 @@ static void decode_finalizers(const json_t *object, struct api_registration *reg
 			mem_strdup(json_string_value(json_array_get(list, i)));
 }
 
+/* With one that is too long nothing is done: see decode_act(). */
+static const char *keep_act(const json_t *object, const char *annotation)
+{
+	const char *text = api_annotation(object, annotation);
+
+	return intern_get(strlen(text) <= API_MAX_ACT ? text : "");
+}
+
 struct api_registration *api_decode(const json_t *object)
 {
 	struct api_registration *registration;
@@ -156,9 +164,9 @@ struct api_registration *api_decode(const json_t *object)
 	registration->generation = jv_int(object, "metadata.generation", 0);
 	registration->deleting = *jv_str(object, "metadata.deletionTimestamp") != '\0';
 	decode_finalizers(object, registration);
-	registration->rotate = intern_get(api_annotation(object, API_ANNOTATION_ROTATE));
-	registration->probe = intern_get(api_annotation(object, API_ANNOTATION_PROBE));
-	registration->verify = intern_get(api_annotation(object, API_ANNOTATION_VERIFY));
+	registration->rotate = keep_act(object, API_ANNOTATION_ROTATE);
+	registration->probe = keep_act(object, API_ANNOTATION_PROBE);
+	registration->verify = keep_act(object, API_ANNOTATION_VERIFY);
 	api_spec_decode(object, &registration->spec);
 	decode_status(object, &registration->status);
 	return registration;

@@ -262,6 +262,7 @@ static void test_acts(void **state)
 			assert_string_equal(act_of(r, &acts[k]), k == i ? "2026-11-24" : "");
 		assert_null(r->spec.unsupported);
 		assert_non_null(strstr(too_long->spec.unsupported, acts[i].annotation));
+		assert_string_equal(act_of(too_long, &acts[i]), "");
 	}
 }
 
