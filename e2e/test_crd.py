@@ -500,7 +500,7 @@ def test_deployment(rendered: list[Object]) -> None:
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["resources"] == {
         "requests": {"cpu": "10m", "memory": "32Mi"},
-        "limits": {"memory": "64Mi"},
+        "limits": {"memory": "128Mi"},
     }
 
 

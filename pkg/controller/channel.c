@@ -56,17 +56,19 @@ static void schedule_resync(struct channel *channel)
 	alarm_at(&channel->alarm, channel->resync_ms);
 }
 
-/* One with a memory in use has registrations under way: it will need the reading to store them. A
- * round over its accounts goes by one reading. */
+/* A round over the accounts goes by one reading. One with a memory in use has registrations under
+ * way: it will need the reading to store them, but reads a large one again: servers that take their
+ * time must not keep the memory filled. */
 static bool is_wanted(const struct channel *channel)
 {
+	bool large = snapshot_is_large(&channel->snapshot);
 	const struct record *record;
 
 	if (channel->call || channel->stages[RECORD_READING] || channel->stages[RECORD_EDITING])
 		return true;
 	DL_FOREACH2(channel->records, record, channel_next)
 	{
-		if (record->call || record->memory || record->probe)
+		if (record->call || record->probe || (!large && record->memory))
 			return true;
 	}
 	return false;

@@ -291,6 +291,8 @@ void snapshot_set_absent(struct snapshot *snapshot, int64_t as_of_ms);
 void snapshot_drop(struct snapshot *snapshot);
 /* A ledger of its own, to be edited; NULL when our document is unreadable. */
 struct ledger *snapshot_open(const struct snapshot *snapshot, struct err *err) MUST_CHECK;
+/* Its trees take a megabyte or more. */
+bool snapshot_is_large(const struct snapshot *snapshot);
 /* Metadata and the values that a ledger changed, as a create or a merge patch. Owned by the caller.
  */
 json_t *snapshot_body(const struct snapshot *snapshot, const char *namespace, const char *name,

@@ -2,6 +2,7 @@
 
 /* Writes of a Secret that meet a conflict or are refused, and replies that are lost. */
 
+#include "api/api.h"
 #include "controller/controller_test_world.h"
 
 #define TOO_LONG                                                                                   \
@@ -153,6 +154,44 @@ static void test_immutable_secret(void **state)
 	assert_int_equal(w->peer.posts, 0);
 }
 
+static void probe(struct world *w, const char *name)
+{
+	json_t *object = json_deep_copy(json_object_get(w->peer.registrations, name));
+
+	jv_set_str(jv_ensure_object(jv_object(object, "metadata"), "annotations"),
+		   API_ANNOTATION_PROBE, "1");
+	peer_put_registration(&w->peer, object);
+}
+
+/* Many Secrets, and servers that take their time, would fill the memory. */
+static void test_large_reading_is_not_kept_during_a_post(void **state)
+{
+	CLEANUP(buf_donep) struct buf text = BUF_INIT(PEER_MAX_TEXT);
+	struct world *w = *state;
+
+	(void)buf_adds(&text, "{\"old.example.org\":{\"username\":\"u\",\"password\":\"p\","
+			      "\"subdomain\":\"s\",\"fulldomain\":\"f\"}");
+	for (int i = 0; i < 9000; i++)
+		(void)buf_addf(&text, ",\"%d\":{}", i);
+	(void)buf_adds(&text, "}");
+	given_secret(w, "s", buf_str(&text));
+	world_start(w);
+	w->peer.hold = true;
+	given(w, "a", "s", "[\"a.example.org\"]");
+	UNTIL(w, w->peer.held_len == 1);
+	assert_int_equal(peer_count(&w->peer, GET_SECRET), 1);
+	(void)event_base_loopexit(w->base, &(struct timeval){.tv_sec = 2, .tv_usec = 500000});
+	(void)event_base_dispatch(w->base);
+	peer_release(&w->peer);
+	UNTIL(w, is_ready(w, "a"));
+	assert_int_equal(peer_count(&w->peer, GET_SECRET), 2);
+	assert_int_equal(w->peer.posts, 1);
+	/* A round needs it to the end. */
+	probe(w, "a");
+	UNTIL(w, has_reason(w, "a", "CredentialsValid", "Accepted"));
+	assert_true(peer_count(&w->peer, GET_SECRET) <= 3);
+}
+
 static void test_reply_lost(void **state)
 {
 	struct world *w = *state;
@@ -178,6 +217,7 @@ int main(void)
 		CASE(test_reasons_of_refusals),
 		CASE(test_answers_that_say_nothing_of_the_secret),
 		CASE(test_immutable_secret),
+		CASE(test_large_reading_is_not_kept_during_a_post),
 		CASE(test_reply_lost),
 	};
 

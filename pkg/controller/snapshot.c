@@ -8,7 +8,8 @@
 #include "controller/controller_impl.h"
 #include "jv/jv.h"
 
-#define MANAGED_BY "app.kubernetes.io/managed-by"
+#define MANAGED_BY   "app.kubernetes.io/managed-by"
+#define LARGE_VALUES 8192 /* of JSON; some 500 accounts */
 
 static void forget(struct snapshot *snapshot)
 {
@@ -123,6 +124,11 @@ static void add_value(json_t *data, const struct ledger_value *value)
 	CLEANUP(mem_wipe_strp) char *text = enc_base64(value->data, value->len);
 
 	jv_set_str(data, value->key, text);
+}
+
+bool snapshot_is_large(const struct snapshot *snapshot)
+{
+	return snapshot->ledger && ledger_values_bound(snapshot->ledger) > LARGE_VALUES;
 }
 
 json_t *snapshot_body(const struct snapshot *snapshot, const char *namespace, const char *name,

@@ -42,9 +42,9 @@
 #define LEDGER_MAX_SECRET (1024 * 1024) /* the API server's limit on all values together */
 /* Of an account that others are to have, too: more than any server answers with. */
 #define LEDGER_MAX_SHARED 32768
-/* Of all JSON in the Secret, so that work on it cannot hold up the loop; filled with accounts it
- * has some 30,000. */
-#define LEDGER_MAX_VALUES 65536
+/* Of all JSON in the Secret, so that work on it cannot hold up the loop, nor its trees fill the
+ * memory; filled with accounts it has some 30,000. */
+#define LEDGER_MAX_VALUES 32768
 
 struct ledger;
 

@@ -348,7 +348,7 @@ static void test_too_many_values(void **state)
 	docs_set(&docs, "d", "{}", 2);
 	assert_null(ledger_open(docs.values, docs.len, &err));
 	assert_int_equal(err.kind, ERR_INVALID);
-	assert_string_equal(err.msg, "the Secret holds more than 65536 JSON values");
+	assert_string_equal(err.msg, "the Secret holds more than 32768 JSON values");
 }
 
 static void test_credentials(void **state)
