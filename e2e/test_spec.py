@@ -154,7 +154,7 @@ def whole(scene: Scene) -> Object:
     told = ("type", "status", "reason", "message")
     return {
         "conditions": [[each[k] for k in told] for each in obj["status"]["conditions"]],
-        "records": obj["status"]["records"],
+        "records": [{**each, "lastTransitionTime": None} for each in obj["status"]["records"]],
         "finalizers": obj["metadata"].get("finalizers", []),
         "documents": secret["data"],
         "metadata": {kind: secret["metadata"].get(kind, {}) for kind in ("labels", "annotations")},
