@@ -6,7 +6,7 @@ that it started. The environment:
 
   KEEP=1           leave it running, in a process of its own, and print its KUBECONFIG
   STOP=1           end the one that was left running
-  DEMO_KUBECONFIG  use this cluster: a namespace of its own, nothing that was there is changed,
+  DEMO_KUBECONFIG  use this cluster: a namespace of its own, nothing of others is changed,
                    and the CNAMEs are made by the demo, not by external-dns
   ACME_DNS_URL     use this acme-dns API, which has to permit registration; its DNS is not known,
                    so no CNAME is made and no certificate issued
@@ -104,6 +104,8 @@ It goes on running. To look around:
       kubectl -n {demo.namespace} get adr,secret,events
       tail -f {demo.directory}/operator.log{dig}
 
+The acme-dns server is {demo.host}.
+
 To end it:  make demo STOP=1    (or: kill {pid})"""
 
 
@@ -112,7 +114,7 @@ def _dig(demo: Demo) -> str:
     if not demo.bind:
         return ""
     where = f"@{demo.bind.address} -p {demo.bind.port}"
-    return f"\n      dig {where} CNAME _acme-challenge.example.com"
+    return f"\n      dig {where} CNAME _acme-challenge.example.com    # Debian: bind9-dnsutils"
 
 
 def _keep_in_background() -> int:
